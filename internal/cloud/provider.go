@@ -1,6 +1,9 @@
 package cloud
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Query narrows a listing. Every listing is of the account's own things only, whatever else the cloud would show.
 type Query struct {
@@ -40,14 +43,17 @@ type Provider interface {
 
 // Traits are facts about a cloud that a plan needs beforehand.
 type Traits struct {
-	Cloud          string   `json:"cloud"`           // aws, openstack, …
-	MaxTags        int      `json:"max-tags"`        // per resource
-	MaxTagKey      int      `json:"max-tag-key"`     // characters
-	MaxTagValue    int      `json:"max-tag-value"`   // characters
-	ReservedTags   []string `json:"reserved-tags"`   // prefixes that users may not set; a whole word ends with "=" (then only that key)
-	CreateTokens   bool     `json:"create-tokens"`   // snapshots and images take an idempotency token
-	ConsistentSets bool     `json:"consistent-sets"` // CreateSnapshotSet takes all disks at one moment
-	ImageHasDisks  bool     `json:"image-has-disks"` // an image holds the data disks as well, not the root alone
+	Cloud          string        `json:"cloud"`              // aws, openstack, …
+	MaxTags        int           `json:"max-tags"`           // per resource
+	MaxTagKey      int           `json:"max-tag-key"`        // characters
+	MaxTagValue    int           `json:"max-tag-value"`      // characters
+	ReservedTags   []string      `json:"reserved-tags"`      // prefixes that users may not set; a whole word ends with "=" (then only that key)
+	CreateTokens   bool          `json:"create-tokens"`      // snapshots and images take an idempotency token
+	ConsistentSets bool          `json:"consistent-sets"`    // CreateSnapshotSet takes all disks at one moment
+	ImageHasDisks  bool          `json:"image-has-disks"`    // an image holds the data disks as well, not the root alone
+	RefusesInUse   bool          `json:"refuses-in-use"`     // the cloud itself refuses to delete a snapshot that an image stands on
+	NameTag        string        `json:"name-tag,omitempty"` // the tag that consoles show as the name, where names are tags
+	Lag            time.Duration `json:"lag"`                // how long a new thing may be missing from listings
 }
 
 // Snapshotter is a provider that can take and delete snapshots.
