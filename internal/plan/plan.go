@@ -25,7 +25,8 @@ type Plan struct {
 	Follow   []FollowUp `json:"follow-ups,omitempty"`
 	Left     []Left     `json:"left,omitempty"`
 	Findings []Finding  `json:"findings,omitempty"`
-	Next     time.Time  `json:"next,omitzero"` // the next slot of these policies; zero when there is none
+	Next     time.Time  `json:"next,omitzero"`  // the next slot of these policies; zero when there is none
+	Again    time.Time  `json:"again,omitzero"` // when something that failed may be tried again; zero when nothing waits
 }
 
 // FollowUp is what the next plans will want once the actions of this one have taken effect.

@@ -1,0 +1,379 @@
+// Package action carries out one action against one cloud, a step at a time: look, check the guard, write the intent,
+// make one call, record the answer.
+//
+// It promises that the intent stands in the store before the call is made; that an answer which was lost is settled by
+// looking for our own tags before anything is tried again; that a deletion happens only after a fresh look has shown
+// its guard to hold; and that a worker which was frozen past its deadline does not call. It refuses to wait: each Step
+// returns when the next one is due.
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/plan"
+	"github.com/stint-cloud/stint/internal/store"
+)
+
+// How long things take. A call that has not answered after callTime is given up as unclear; nobody else touches the
+// action before lease is over, so that a thawed worker finds its own deadline past before it could call.
+const (
+	callTime    = 45 * time.Second
+	lease       = 60 * time.Second
+	maxAttempts = 5
+)
+
+// Executor carries out actions. It is safe for concurrent use.
+type Executor struct {
+	actions store.Actions
+	surveys store.Surveys
+	clients func(account string) (*cloud.Client, error)
+	made    func(scope cloud.Scope, ids ...string)
+	log     *slog.Logger
+	looks   *looks
+}
+
+// New makes an Executor. made is told what was just created, so that it can be watched; it may be nil.
+func New(actions store.Actions, surveys store.Surveys, clients func(account string) (*cloud.Client, error), made func(scope cloud.Scope, ids ...string), log *slog.Logger) *Executor {
+	if made == nil {
+		made = func(cloud.Scope, ...string) {}
+	}
+	return &Executor{actions: actions, surveys: surveys, clients: clients, made: made, log: log, looks: newLooks()}
+}
+
+// Result is where an action stands after a step.
+type Result struct {
+	Row  store.ActionRow
+	Next time.Time // when the next step is due; zero when it has ended
+}
+
+// Step advances the action by one step. The error is the store's or the context's; what the cloud says is in the row.
+func (e *Executor) Step(ctx context.Context, now time.Time, id string) (Result, error) {
+	row, err := e.actions.Action(ctx, id)
+	if err != nil {
+		return Result{}, err
+	}
+	if row.State.Ended() {
+		return Result{Row: row}, nil
+	}
+	if row.NextAt.After(now) {
+		return Result{Row: row, Next: row.NextAt}, nil
+	}
+	switch row.State {
+	case store.ActionCalling:
+		if now.Before(row.Deadline) {
+			return Result{Row: row, Next: row.Deadline}, nil
+		}
+		row.State = store.ActionUnclear
+		return e.settle(ctx, now, row)
+	case store.ActionUnclear:
+		return e.settle(ctx, now, row)
+	}
+	return e.begin(ctx, now, row)
+}
+
+// save writes the row. A row that has changed meanwhile is another worker's: its state stands.
+func (e *Executor) save(ctx context.Context, now time.Time, row store.ActionRow) (Result, error) {
+	if row.State.Ended() {
+		row.EndedAt, row.NextAt, row.Deadline = now, time.Time{}, time.Time{}
+	}
+	saved, err := e.actions.SaveAction(ctx, row)
+	if errors.Is(err, store.ErrStale) {
+		return Result{Row: row, Next: now.Add(time.Second)}, nil
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Row: saved, Next: saved.NextAt}, nil
+}
+
+// begin takes a planned action up to and through its call.
+func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow) (Result, error) {
+	if done, result, err := e.before(ctx, now, row); done || err != nil {
+		return result, err
+	}
+	client, err := e.clients(row.Place.Account)
+	if err != nil {
+		row.State, row.Class, row.Problem = store.ActionFailed, cloud.ClassName(err), err.Error()
+		return e.save(ctx, now, row)
+	}
+	if row.Verb.Creates() && row.Attempts > 0 && row.Class != cloud.ClassName(cloud.ErrThrottled) {
+		made, err := e.find(ctx, client, row)
+		if err != nil {
+			return e.refused(ctx, now, row, err)
+		}
+		if len(made) > 0 {
+			return e.adopt(ctx, now, row, made)
+		}
+	}
+	ok, why, err := e.guard(ctx, now, client, row)
+	if err != nil {
+		return e.refused(ctx, now, row, err)
+	}
+	if !ok {
+		row.State, row.Class, row.Problem = store.ActionSkipped, "", why
+		return e.save(ctx, now, row)
+	}
+
+	row.State, row.Attempts, row.Deadline, row.NextAt = store.ActionCalling, row.Attempts+1, now.Add(lease), now.Add(lease)
+	if row.StartedAt.IsZero() {
+		row.StartedAt = now
+	}
+	row, err = e.actions.SaveAction(ctx, row)
+	if errors.Is(err, store.ErrStale) {
+		return Result{Row: row, Next: now.Add(time.Second)}, nil
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	began := time.Now()
+	callCtx, cancel := context.WithTimeout(cloud.ForAction(ctx, row.ID), callTime)
+	defer cancel()
+	if err := callCtx.Err(); err != nil || time.Since(began) > callTime {
+		return Result{Row: row, Next: row.Deadline}, ctx.Err()
+	}
+	items, err := call(callCtx, client, row.Action)
+	// The answer must be written down even when the process is asked to stop right now.
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer stop()
+	if err != nil {
+		return e.refused(ctx, now, row, err)
+	}
+	return e.took(ctx, now, row, items)
+}
+
+// before settles what can be settled without the cloud: a cancelled run, and actions that must be done first.
+func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRow) (bool, Result, error) {
+	run, err := e.actions.Run(ctx, row.Run)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return true, Result{}, err
+	}
+	if run.Cancel {
+		row.State, row.Problem = store.ActionCancelled, "its run was cancelled"
+		r, err := e.save(ctx, now, row)
+		return true, r, err
+	}
+	if len(row.After) == 0 {
+		return false, Result{}, nil
+	}
+	first, err := e.actions.Actions(ctx, store.ActionFilter{IDs: row.After})
+	if err != nil {
+		return true, Result{}, err
+	}
+	for _, f := range first {
+		switch {
+		case f.State == store.ActionDone:
+		case f.State.Ended():
+			row.State, row.Problem = store.ActionSkipped, fmt.Sprintf("%s %s, which must come first, is %s: %s", f.Verb, f.Target.ID, f.State, f.Problem)
+			r, err := e.save(ctx, now, row)
+			return true, r, err
+		default:
+			row.NextAt = now.Add(time.Second)
+			r, err := e.save(ctx, now, row)
+			return true, r, err
+		}
+	}
+	return false, Result{}, nil
+}
+
+// settle looks whether a call whose answer is not known took effect.
+func (e *Executor) settle(ctx context.Context, now time.Time, row store.ActionRow) (Result, error) {
+	client, err := e.clients(row.Place.Account)
+	if err != nil {
+		row.NextAt = now.Add(time.Minute)
+		row.Problem = err.Error()
+		return e.save(ctx, now, row)
+	}
+	if !row.Verb.Creates() {
+		// Deleting and tagging have the same effect made twice as made once, and the guard is checked again.
+		row.State, row.NextAt = store.ActionPlanned, now
+		return e.save(ctx, now, row)
+	}
+	made, err := e.find(ctx, client, row)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Result{}, ctx.Err()
+		}
+		row.NextAt, row.Class, row.Problem = now.Add(later(err, 30*time.Second)), cloud.ClassName(err), err.Error()
+		return e.save(ctx, now, row)
+	}
+	if len(made) > 0 {
+		return e.adopt(ctx, now, row, made)
+	}
+	// Not there. On a cloud whose listings lag it may still appear: wait that long since the call before a new try.
+	if visible := row.Deadline.Add(client.Traits().Lag - lease); now.Before(visible) {
+		row.NextAt = earlier(visible, now.Add(15*time.Second))
+		return e.save(ctx, now, row)
+	}
+	if row.Attempts >= maxAttempts {
+		row.State = store.ActionFailed
+		return e.save(ctx, now, row)
+	}
+	row.State, row.NextAt = store.ActionPlanned, now
+	return e.save(ctx, now, row)
+}
+
+// adopt ends an action whose effect was found by looking.
+func (e *Executor) adopt(ctx context.Context, now time.Time, row store.ActionRow, made []item) (Result, error) {
+	e.log.Info("what an unclear answer left was found", "action", row.ID, "ref", made[0].ref.String())
+	return e.took(ctx, now, row, made)
+}
+
+// took records that the call took effect.
+func (e *Executor) took(ctx context.Context, now time.Time, row store.ActionRow, items []item) (Result, error) {
+	row.Made = nil
+	byScope := map[cloud.Scope][]store.Resource{}
+	for _, it := range items {
+		row.Made = append(row.Made, it.ref)
+		scope := cloud.Scope{Account: it.ref.Account, Region: it.ref.Region, Kind: it.ref.Kind}
+		body, err := json.Marshal(it.noun)
+		if err != nil {
+			return Result{}, fmt.Errorf("%s: %w", it.ref, err)
+		}
+		byScope[scope] = append(byScope[scope], store.Resource{ID: it.ref.ID, Body: body})
+	}
+	for scope, list := range byScope {
+		if err := e.surveys.Expect(ctx, scope, now, list); err != nil {
+			return Result{}, err
+		}
+	}
+	if row.Verb.Deletes() {
+		t := row.Target
+		if err := e.surveys.Forget(ctx, cloud.Scope{Account: t.Account, Region: t.Region, Kind: t.Kind}, []string{t.ID}); err != nil {
+			return Result{}, err
+		}
+	}
+	row.State, row.Class, row.Code, row.Problem = store.ActionDone, "", "", ""
+	result, err := e.save(ctx, now, row)
+	if err != nil {
+		return result, err
+	}
+	for scope, list := range byScope {
+		for _, r := range list {
+			e.made(scope, r.ID)
+		}
+	}
+	return result, nil
+}
+
+// refused decides what a cloud's error means for the action.
+func (e *Executor) refused(ctx context.Context, now time.Time, row store.ActionRow, err error) (Result, error) {
+	called := row.State == store.ActionCalling
+	row.Class, row.Problem, row.Code = cloud.ClassName(err), err.Error(), ""
+	var ce *cloud.Error
+	if errors.As(err, &ce) {
+		row.Code = ce.Code
+	}
+	again := func(after time.Duration) (Result, error) {
+		row.State, row.NextAt, row.Deadline = store.ActionPlanned, now.Add(after), time.Time{}
+		if row.Attempts >= maxAttempts {
+			row.State = store.ActionFailed
+		}
+		return e.save(ctx, now, row)
+	}
+	unclear := func(after time.Duration) (Result, error) {
+		row.State, row.NextAt, row.Deadline = store.ActionUnclear, now.Add(after), now.Add(lease)
+		return e.save(ctx, now, row)
+	}
+	end := func(s store.ActionState) (Result, error) {
+		row.State = s
+		return e.save(ctx, now, row)
+	}
+	creating := row.Verb.Creates() && called
+	switch class := cloud.ClassOf(err); {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(class, cloud.ErrTransient):
+		if creating {
+			return unclear(time.Second)
+		}
+		return again(later(err, pause(row.Attempts)))
+	case errors.Is(class, cloud.ErrThrottled):
+		if called {
+			row.Attempts-- // asked too often is not a try
+		}
+		return again(later(err, 2*time.Second))
+	case errors.Is(class, cloud.ErrNotFound) && row.Verb.Deletes():
+		return e.took(ctx, now, row, nil)
+	case errors.Is(class, cloud.ErrNotFound):
+		row.Problem = "what it is about is gone: " + row.Problem
+		return end(store.ActionSkipped)
+	case errors.Is(class, cloud.ErrConflict) && creating:
+		return unclear(5 * time.Second) // the name may be taken by our own lost try; otherwise the instance is busy
+	case errors.Is(class, cloud.ErrInUse) && creating:
+		return again(later(err, 30*time.Second))
+	case errors.Is(class, cloud.ErrConflict), errors.Is(class, cloud.ErrInUse):
+		return end(store.ActionSkipped)
+	}
+	return end(store.ActionFailed)
+}
+
+func pause(attempts int) time.Duration {
+	return min(5*time.Second<<min(max(attempts-1, 0), 6), 5*time.Minute)
+}
+
+// later is how long the cloud asked us to stay away, or otherwise the pause given.
+func later(err error, otherwise time.Duration) time.Duration {
+	var ce *cloud.Error
+	if errors.As(err, &ce) && ce.After > 0 {
+		return ce.After
+	}
+	return otherwise
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// call makes the action's one call.
+func call(ctx context.Context, c *cloud.Client, a plan.Action) ([]item, error) {
+	switch {
+	case a.Verb == plan.TakeSnapshot && a.Snapshot != nil:
+		s, err := c.CreateSnapshot(ctx, *a.Snapshot)
+		return one(s.Ref, s, err)
+	case a.Verb == plan.TakeSnapshotSet && a.Set != nil:
+		list, err := c.CreateSnapshotSet(ctx, *a.Set)
+		items := make([]item, len(list))
+		for i, s := range list {
+			items[i] = item{s.Ref, s}
+		}
+		return items, err
+	case a.Verb == plan.TakeImage && a.Image != nil:
+		i, err := c.CreateImage(ctx, *a.Image)
+		return one(i.Ref, i, err)
+	case a.Verb == plan.RunInstance && a.Instance != nil:
+		i, err := c.RunInstance(ctx, *a.Instance)
+		return one(i.Ref, i, err)
+	case a.Verb == plan.MakeDisk && a.Disk != nil:
+		d, err := c.CreateDisk(ctx, *a.Disk)
+		return one(d.Ref, d, err)
+	case a.Verb == plan.DeleteSnapshot:
+		return nil, c.DeleteSnapshot(ctx, a.Target)
+	case a.Verb == plan.DeleteImage:
+		return nil, c.DeleteImage(ctx, a.Target)
+	case a.Verb == plan.SetTags:
+		return nil, c.SetTags(ctx, a.Target, a.Tags)
+	case a.Verb == plan.RemoveTags:
+		return nil, c.RemoveTags(ctx, a.Target, a.Keys)
+	}
+	return nil, fmt.Errorf("the action %s (%s) lacks what it needs", a.ID, a.Verb)
+}
+
+// item is one thing that was made: its ref and its noun.
+type item struct {
+	ref  cloud.Ref
+	noun any
+}
+
+func one(ref cloud.Ref, noun any, err error) ([]item, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []item{{ref, noun}}, nil
+}

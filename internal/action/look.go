@@ -1,0 +1,266 @@
+package action
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/plan"
+	"github.com/stint-cloud/stint/internal/store"
+)
+
+// freshFor is how old a look may be that a deletion relies on. One look serves all deletions of a run that are due, so
+// that checking costs one call for a hundred things and not one for each.
+const freshFor = 30 * time.Second
+
+// sight is a thing as it was freshly seen; absent when it was not there.
+type sight struct {
+	at     time.Time
+	there  bool
+	tags   cloud.Tags
+	state  cloud.State
+	locked bool
+	uses   []string // of an image: the snapshots that it stands on
+}
+
+type looks struct {
+	mu     sync.Mutex
+	sights map[cloud.Ref]sight
+	used   map[cloud.Place]usage
+	gates  map[cloud.Place]*sync.Mutex // one looker at a time in each place
+}
+
+type usage struct {
+	at   time.Time
+	snap map[string]string // snapshot id → id of an image that stands on it
+}
+
+func newLooks() *looks {
+	return &looks{sights: map[cloud.Ref]sight{}, used: map[cloud.Place]usage{}, gates: map[cloud.Place]*sync.Mutex{}}
+}
+
+func (l *looks) gate(p cloud.Place) *sync.Mutex {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g, ok := l.gates[p]
+	if !ok {
+		g = &sync.Mutex{}
+		l.gates[p] = g
+	}
+	return g
+}
+
+func (l *looks) get(ref cloud.Ref, now time.Time) (sight, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.sights[ref]
+	return s, ok && !now.Before(s.at) && now.Sub(s.at) < freshFor
+}
+
+func (l *looks) put(ref cloud.Ref, s sight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sights[ref] = s
+}
+
+// drop forgets what is no longer fresh, so that the memory does not grow with history.
+func (l *looks) drop(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for ref, s := range l.sights {
+		if now.Sub(s.at) >= freshFor || now.Before(s.at) {
+			delete(l.sights, ref)
+		}
+	}
+}
+
+// guard checks the action's guard against a fresh look, and says why it does not hold.
+func (e *Executor) guard(ctx context.Context, now time.Time, client *cloud.Client, row store.ActionRow) (bool, string, error) {
+	g := row.Guard
+	if !row.Verb.Deletes() {
+		return true, "", nil // a create's source is checked by the call itself; tags are set on what is there
+	}
+	if err := e.refresh(ctx, now, client, row); err != nil {
+		return false, "", err
+	}
+	target, ok := e.looks.get(row.Target, now)
+	if !ok {
+		return false, "", &cloud.Error{Op: row.Verb.String(), Ref: row.Target, Class: cloud.ErrTransient, Err: fmt.Errorf("the fresh look has aged")}
+	}
+	if !target.there {
+		return true, "", nil // gone already: the delete says so
+	}
+	for _, want := range g.Tags {
+		if got, ok := target.tags.Find(want.Key); !ok {
+			return false, fmt.Sprintf("a person's hold: its tag %s was taken off", want.Key), nil
+		} else if got != want.Value {
+			return false, fmt.Sprintf("a person's hold: its tag %s was changed from %q to %q", want.Key, want.Value, got), nil
+		}
+	}
+	for _, key := range g.Lacks {
+		if v, has := target.tags.Find(key); has {
+			return false, fmt.Sprintf("it is held: %s=%s", key, v), nil
+		}
+	}
+	if target.locked {
+		return false, "the cloud locks it: take the lock off first", nil
+	}
+	for _, ref := range g.Keepers {
+		k, ok := e.looks.get(ref, now)
+		if !ok || !k.there || k.state != cloud.StateReady {
+			return false, fmt.Sprintf("the newer backup that lets it go is not complete any more: %s", ref), nil
+		}
+	}
+	if g.Unused && !client.Traits().RefusesInUse {
+		img, err := e.user(ctx, now, client, row)
+		if err != nil {
+			return false, "", err
+		}
+		if img != "" {
+			return false, "the image " + img + " stands on it", nil
+		}
+	}
+	return true, "", nil
+}
+
+// refresh makes sure that the target and its keepers were seen freshly. It looks at those of the run's other deletions
+// in the same place at the same time.
+func (e *Executor) refresh(ctx context.Context, now time.Time, client *cloud.Client, row store.ActionRow) error {
+	gate := e.looks.gate(row.Place)
+	gate.Lock()
+	defer gate.Unlock()
+	stale := func(a plan.Action) []cloud.Ref {
+		var out []cloud.Ref
+		for _, ref := range append([]cloud.Ref{a.Target}, a.Guard.Keepers...) {
+			if _, ok := e.looks.get(ref, now); !ok {
+				out = append(out, ref)
+			}
+		}
+		return out
+	}
+	need := stale(row.Action)
+	if len(need) == 0 {
+		return nil
+	}
+	e.looks.drop(now)
+	others, err := e.actions.Actions(ctx, store.ActionFilter{Run: row.Run, States: []store.ActionState{store.ActionPlanned}})
+	if err != nil {
+		return err
+	}
+	seen := map[cloud.Ref]bool{}
+	byKind := map[cloud.Kind][]string{}
+	add := func(refs []cloud.Ref) bool {
+		for _, ref := range refs {
+			if !seen[ref] {
+				seen[ref] = true
+				byKind[ref.Kind] = append(byKind[ref.Kind], ref.ID)
+			}
+		}
+		return len(seen) < cloud.MaxIDs
+	}
+	add(need)
+	for _, o := range others {
+		if o.Place == row.Place && o.Verb.Deletes() && !add(stale(o.Action)) {
+			break
+		}
+	}
+	for _, kind := range cloud.Kinds() {
+		for part := range slices.Chunk(byKind[kind], cloud.MaxIDs) {
+			if err := e.see(ctx, now, client, row.Place, kind, part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// see looks at things of one kind by id, and notes also those that are not there.
+func (e *Executor) see(ctx context.Context, now time.Time, client *cloud.Client, place cloud.Place, kind cloud.Kind, ids []string) error {
+	q := cloud.Query{Region: place.Region, IDs: ids}
+	found := map[cloud.Ref]sight{}
+	switch kind {
+	case cloud.KindSnapshot:
+		for s, err := range client.Snapshots(ctx, q) {
+			if err != nil {
+				return err
+			}
+			found[s.Ref] = sight{at: now, there: true, tags: s.Tags, state: s.State, locked: s.Locked || s.Managed != ""}
+		}
+	case cloud.KindImage:
+		for i, err := range client.Images(ctx, q) {
+			if err != nil {
+				return err
+			}
+			found[i.Ref] = sight{at: now, there: true, tags: i.Tags, state: i.State, locked: i.Locked || i.Managed != "", uses: i.Snapshots}
+		}
+	default:
+		return fmt.Errorf("a %s cannot be looked at before a deletion", kind)
+	}
+	for _, id := range ids {
+		ref := cloud.Ref{Account: place.Account, Region: place.Region, Kind: kind, ID: id}
+		s, ok := found[ref]
+		if !ok {
+			s = sight{at: now}
+		}
+		e.looks.put(ref, s)
+	}
+	return nil
+}
+
+// user gives an image that stands on the target snapshot, other than one that the same run has deleted.
+func (e *Executor) user(ctx context.Context, now time.Time, client *cloud.Client, row store.ActionRow) (string, error) {
+	gate := e.looks.gate(row.Place)
+	gate.Lock()
+	defer gate.Unlock()
+	e.looks.mu.Lock()
+	u, ok := e.looks.used[row.Place]
+	e.looks.mu.Unlock()
+	if !ok || now.Before(u.at) || now.Sub(u.at) >= freshFor || len(row.After) > 0 && u.snap[row.Target.ID] != "" {
+		u = usage{at: now, snap: map[string]string{}}
+		for img, err := range client.Images(ctx, cloud.Query{Region: row.Place.Region}) {
+			if err != nil {
+				return "", err
+			}
+			for _, id := range img.Snapshots {
+				u.snap[id] = img.Ref.ID
+			}
+		}
+		e.looks.mu.Lock()
+		e.looks.used[row.Place] = u
+		e.looks.mu.Unlock()
+	}
+	return u.snap[row.Target.ID], nil
+}
+
+// find looks for what an earlier call of the action may have made, by the tag that it put there.
+func (e *Executor) find(ctx context.Context, client *cloud.Client, row store.ActionRow) ([]item, error) {
+	q := cloud.Query{Region: row.Place.Region, Tags: cloud.Tags{{Key: cloud.TagAction, Value: row.ID}}}
+	switch row.Verb {
+	case plan.TakeSnapshot, plan.TakeSnapshotSet:
+		return collect(client.Snapshots(ctx, q), func(s cloud.Snapshot) (cloud.Ref, bool) { return s.Ref, true })
+	case plan.TakeImage:
+		return collect(client.Images(ctx, q), func(i cloud.Image) (cloud.Ref, bool) { return i.Ref, true })
+	case plan.RunInstance:
+		return collect(client.Instances(ctx, q), func(i cloud.Instance) (cloud.Ref, bool) { return i.Ref, i.Power != cloud.PowerGone })
+	case plan.MakeDisk:
+		return collect(client.Disks(ctx, q), func(d cloud.Disk) (cloud.Ref, bool) { return d.Ref, true })
+	}
+	return nil, nil
+}
+
+func collect[T any](seq iter.Seq2[T, error], ref func(T) (cloud.Ref, bool)) ([]item, error) {
+	var out []item
+	for x, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		if r, ok := ref(x); ok {
+			out = append(out, item{r, x})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,389 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/inventory"
+	"github.com/stint-cloud/stint/internal/job"
+	"github.com/stint-cloud/stint/internal/plan"
+	"github.com/stint-cloud/stint/internal/policy"
+	"github.com/stint-cloud/stint/internal/run"
+	"github.com/stint-cloud/stint/internal/store"
+)
+
+// freshness is how old a whole listing may be for a plan that has no new slot to serve. Deletions look again anyway.
+const freshness = 15 * time.Minute
+
+// sweepLimit is how many due rows one sweep wakes at most; the next takes the rest.
+const sweepLimit = 5000
+
+// Handlers are the three kinds of job, and the notices.
+func (a *App) Handlers() map[job.Queue]job.Handler {
+	return map[job.Queue]job.Handler{job.Scan: a.scan, job.Plan: a.planJob, job.Act: a.act, job.Notice: a.tell}
+}
+
+// Due lists what the sweep wakes.
+func (a *App) Due(ctx context.Context, now time.Time) ([]job.Wakeup, error) {
+	rows, err := a.opt.Store.Due(ctx, now, sweepLimit)
+	if err != nil {
+		return nil, err
+	}
+	var out []job.Wakeup
+	for _, r := range rows {
+		switch {
+		case r.Kind == "action":
+			out = append(out, job.Wakeup{Key: actionKey(r.Key), Queue: job.Act, At: r.At})
+		case r.Kind == "survey" && a.opt.Auto:
+			out = append(out, job.Wakeup{Key: "survey:" + r.Key, Queue: job.Scan, At: r.At})
+		case r.Kind == "policy" && a.opt.Auto:
+			out = append(out, job.Wakeup{Key: policyKey(r.Key), Queue: job.Plan, At: r.At})
+		}
+	}
+	if a.opt.Auto {
+		out = append(out, job.Wakeup{Key: "tell", Queue: job.Notice, At: now})
+	}
+	return out, nil
+}
+
+// scan is the survey job.
+func (a *App) scan(ctx context.Context, now time.Time, key string) (job.Answer, error) {
+	text, _ := rowOf(key)
+	scope, err := cloud.ParseScope(text)
+	if err != nil {
+		return job.Done(), err
+	}
+	wanted, err := a.Scopes(ctx, nil)
+	if err != nil {
+		return job.Done(), err
+	}
+	if !slices.Contains(wanted, scope) {
+		return job.Done(), nil
+	}
+	out, err := a.surveyor.Look(ctx, now, scope, false)
+	if err != nil {
+		return job.Done(), err
+	}
+	a.observe(Event{At: now, What: "surveyed", Scope: scope, Diff: out.Diff, Err: out.Err})
+	if a.opt.Auto && (out.Changed() || out.Settled > 0 || out.Err != nil) {
+		if err := a.wakePlans(ctx, scope.Place(), now); err != nil {
+			return job.Done(), err
+		}
+	}
+	if !a.opt.Auto && out.Pending == 0 && out.Err == nil {
+		return job.Done(), nil
+	}
+	return job.Again(out.Next), nil
+}
+
+// wakePlans wakes the policies that reach a place.
+func (a *App) wakePlans(ctx context.Context, place cloud.Place, now time.Time) error {
+	for _, pol := range a.opt.Rules.Policies {
+		scopes, err := a.Scopes(ctx, []string{pol.Name})
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(scopes, func(s cloud.Scope) bool { return s.Place() == place }) {
+			if err := a.wake(ctx, policyKey(pol.Name), job.Plan, now.Add(time.Second)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// planJob is the plan job: it plans one policy, starts what the plan wants, and sets when to plan next.
+func (a *App) planJob(ctx context.Context, now time.Time, key string) (job.Answer, error) {
+	name, _ := rowOf(key)
+	pol, ok := a.opt.Rules.FindPolicy(name)
+	if !ok || !a.opt.Auto {
+		return job.Done(), nil
+	}
+	state, err := a.opt.Store.PolicyState(ctx, name)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return job.Done(), err
+	}
+	state.Name = name
+	ready, err := a.freshen(ctx, now, pol)
+	if err != nil {
+		return job.Done(), err
+	}
+	if !ready {
+		return job.Again(now.Add(time.Second)), nil
+	}
+	p, err := a.makePlan(ctx, now, []string{name}, PlanOptions{})
+	if err != nil {
+		return job.Done(), err
+	}
+	a.observe(Event{At: now, What: "planned", Policy: name, Text: fmt.Sprintf("%d actions", len(p.Actions))})
+	if _, err := a.Start(ctx, now, p, run.Request{Policy: name, Trigger: "schedule", By: a.opt.By, Actions: p.Actions, Hash: p.Hash()}); err != nil {
+		return job.Done(), err
+	}
+	if err := a.incidents(ctx, now, name, state.Findings, p.Findings); err != nil {
+		return job.Done(), err
+	}
+	state.PlannedAt, state.Hash, state.Findings, state.Problem = now, p.Hash(), p.Findings, ""
+	state.NextAt = nextPlan(now, p)
+	if _, err := a.opt.Store.SavePolicyState(ctx, state); err != nil && !errors.Is(err, store.ErrStale) {
+		return job.Done(), err
+	}
+	return job.Again(state.NextAt), nil
+}
+
+// nextPlan is when a policy is due again whatever happens: its next slot, when something that failed may be tried
+// again, and at least every hour, so that what is stuck is noticed.
+func nextPlan(now time.Time, p plan.Plan) time.Time {
+	next := now.Add(time.Hour)
+	for _, t := range []time.Time{p.Next, p.Again} {
+		if t.After(now) && t.Before(next) {
+			next = t
+		}
+	}
+	return next
+}
+
+// freshen says whether the policy's scopes were looked at recently enough to plan from; those that were not are woken.
+// A slot that has come since the last look needs a new one.
+func (a *App) freshen(ctx context.Context, now time.Time, pol policy.Policy) (bool, error) {
+	scopes, err := a.Scopes(ctx, []string{pol.Name})
+	if err != nil {
+		return false, err
+	}
+	oldest := now.Add(-freshness)
+	if pol.Backup != nil {
+		if slot, ok := pol.Backup.When.Newest(now, freshness); ok && slot.After(oldest) {
+			oldest = slot
+		}
+	}
+	ready := true
+	for _, s := range scopes {
+		row, err := a.opt.Store.Survey(ctx, s)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return false, err
+		}
+		seen := row.Look.SeenAt
+		if row.Look.Problem != "" {
+			seen = row.Look.LookedAt // it was tried: the plan says what it could not see
+		}
+		if !seen.Before(oldest) {
+			continue
+		}
+		ready = false
+		if !row.SweepAt.IsZero() && row.SweepAt.After(now) {
+			row.SweepAt, row.NextAt = now, now
+			if _, _, err := a.opt.Store.SaveSurvey(ctx, row, nil); err != nil && !errors.Is(err, store.ErrStale) {
+				return false, err
+			}
+		}
+		if err := a.wake(ctx, scopeKey(s), job.Scan, now); err != nil {
+			return false, err
+		}
+	}
+	return ready, nil
+}
+
+// PlanOptions are what a person may ask of a plan.
+type PlanOptions struct {
+	RetryBefore  time.Time // what failed before this time may be tried again at once
+	AllowDeletes int
+}
+
+// makePlan plans these policies from what the store knows.
+func (a *App) makePlan(ctx context.Context, now time.Time, names []string, opt PlanOptions) (plan.Plan, error) {
+	scopes, err := a.Scopes(ctx, names)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	world, err := a.opt.Store.World(ctx, scopes)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	for _, s := range scopes { // a scope without a row is one that was never looked at
+		if _, ok := world.Looks[s]; !ok {
+			world.Looks[s] = inventory.Look{}
+		}
+	}
+	memory := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}}
+	for _, pol := range a.opt.Rules.Policies {
+		if names != nil && !slices.Contains(names, pol.Name) {
+			continue
+		}
+		back := 7 * 24 * time.Hour
+		if pol.Backup != nil {
+			back = max(back, pol.Backup.CatchUp+24*time.Hour)
+		}
+		m, err := run.Remember(ctx, a.opt.Store, pol.Name, now.Add(-back))
+		if err != nil {
+			return plan.Plan{}, err
+		}
+		for id, past := range m.Actions {
+			memory.Actions[id] = past
+		}
+		for id, why := range m.Busy {
+			memory.Busy[id] = why
+		}
+	}
+	return plan.Make(plan.Input{
+		Now: now, Rules: a.opt.Rules, Policies: names, World: &world, Memory: memory,
+		RetryBefore: opt.RetryBefore, AllowDeletes: opt.AllowDeletes,
+	}), nil
+}
+
+// Start commits a run and wakes its actions.
+func (a *App) Start(ctx context.Context, now time.Time, p plan.Plan, req run.Request) (store.Run, error) {
+	r, ids, err := run.Start(ctx, a.opt.Store, now, req)
+	if err != nil || len(ids) == 0 {
+		return r, err
+	}
+	entries := make([]store.AuditEntry, 0, len(req.Actions))
+	for _, act := range req.Actions {
+		if slices.Contains(ids, act.ID) {
+			entries = append(entries, store.AuditEntry{
+				At: now, Who: req.By, What: "decided " + act.Verb.String(), Ref: act.Target.String(), Action: act.ID, Run: r.ID, Outcome: "ok", Detail: act.Reason,
+			})
+		}
+	}
+	if err := a.opt.Store.Append(ctx, entries...); err != nil {
+		return r, err
+	}
+	a.observe(Event{At: now, What: "started", Policy: req.Policy, Run: r.ID, Text: fmt.Sprintf("%d actions", len(ids))})
+	for _, id := range ids {
+		if err := a.wake(ctx, actionKey(id), job.Act, now); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// act is the act job.
+func (a *App) act(ctx context.Context, now time.Time, key string) (job.Answer, error) {
+	id, _ := rowOf(key)
+	result, err := a.executor.Step(ctx, now, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return job.Done(), nil // pruned with its run
+	}
+	if err != nil {
+		return job.Done(), err
+	}
+	row := result.Row
+	if !row.State.Ended() {
+		return job.Again(result.Next), nil
+	}
+	return job.Done(), a.ended(ctx, now, row)
+}
+
+// ended is what follows the end of an action. It may come twice for the same action, and does no harm then.
+func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow) error {
+	switch row.State {
+	case store.ActionFailed:
+		if err := a.opt.Store.OpenIncident(ctx, run.Incident(row), now); err != nil {
+			return err
+		}
+	case store.ActionDone:
+		if err := a.recovered(ctx, now, row); err != nil {
+			return err
+		}
+	}
+	if err := a.stopAfterFailures(ctx, row); err != nil {
+		return err
+	}
+	for _, ref := range row.Made {
+		scope := cloud.Scope{Account: ref.Account, Region: ref.Region, Kind: ref.Kind}
+		if err := a.wake(ctx, scopeKey(scope), job.Scan, now.Add(a.firstPoll())); err != nil {
+			return err
+		}
+	}
+	a.observe(Event{At: now, What: string(row.State), Policy: row.Policy, Run: row.Run, Action: &row, Text: row.Problem})
+	r, over, err := run.Settle(ctx, a.opt.Store, row.Run, now)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !over {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a.observe(Event{At: now, What: "ended", Policy: r.Policy, Run: r.ID, Text: string(r.State)})
+	if a.opt.Auto && r.Policy != "" {
+		if err := a.wake(ctx, policyKey(r.Policy), job.Plan, now.Add(time.Second)); err != nil {
+			return err
+		}
+		return a.wake(ctx, "tell", job.Notice, now)
+	}
+	return nil
+}
+
+func (a *App) firstPoll() time.Duration {
+	if a.opt.Survey.MinPoll > 0 {
+		return a.opt.Survey.MinPoll
+	}
+	return time.Second
+}
+
+// stopAfterFailures cancels the rest of a run whose policy allows no more failures.
+func (a *App) stopAfterFailures(ctx context.Context, row store.ActionRow) error {
+	pol, ok := a.opt.Rules.FindPolicy(row.Policy)
+	if row.State != store.ActionFailed || !ok || pol.Backup == nil || pol.Backup.Limits.StopAfterFailures == 0 {
+		return nil
+	}
+	r, err := a.opt.Store.Run(ctx, row.Run)
+	if err != nil || r.State != store.RunActive || r.Cancel || r.Counts[store.ActionFailed] < pol.Backup.Limits.StopAfterFailures {
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	_, err = run.Cancel(ctx, a.opt.Store, r.ID)
+	return err
+}
+
+// recovered closes the incidents that the success of an action disproves: the same verb works again in that place.
+func (a *App) recovered(ctx context.Context, now time.Time, row store.ActionRow) error {
+	var keys []string
+	for _, class := range append(cloud.Classes(), errors.New("unknown"), context.Canceled) {
+		keys = append(keys, run.IncidentKey(row, cloud.ClassName(class)))
+	}
+	return a.opt.Store.CloseIncidents(ctx, keys, now)
+}
+
+// incidents opens one for each grave finding, and closes those of the last plan that are gone.
+func (a *App) incidents(ctx context.Context, now time.Time, policy string, before, after []plan.Finding) error {
+	open := map[string]bool{}
+	for _, f := range after {
+		if !f.Grave {
+			continue
+		}
+		open[f.Key] = true
+		in := store.Incident{Key: f.Key, Policy: policy, Account: f.Ref.Account, Title: f.Text, Detail: f.Text}
+		if err := a.opt.Store.OpenIncident(ctx, in, now); err != nil {
+			return err
+		}
+	}
+	var over []string
+	for _, f := range before {
+		if f.Grave && !open[f.Key] {
+			over = append(over, f.Key)
+		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	return a.opt.Store.CloseIncidents(ctx, over, now)
+}
+
+// tell is the notice job.
+func (a *App) tell(ctx context.Context, now time.Time, _ string) (job.Answer, error) {
+	if a.opt.Teller == nil {
+		return job.Done(), nil
+	}
+	next, err := a.opt.Teller.Tell(ctx, now)
+	if err != nil {
+		return job.Done(), err
+	}
+	if next.IsZero() {
+		return job.Done(), nil
+	}
+	return job.Again(next), nil
+}

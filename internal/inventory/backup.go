@@ -1,0 +1,308 @@
+package inventory
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/cloud"
+)
+
+// Standing is where a backup stands as a whole. Only Complete ever counts.
+type Standing int
+
+// The standings.
+const (
+	Complete Standing = iota + 1 // every part is ready
+	Pending                      // a part is still being made
+	Failed                       // a part failed and none of its tries is ready or under way
+	Damaged                      // parts that once were there are missing
+	Leftover                     // the image is gone, the snapshots that it stood on are still there
+)
+
+var standingNames = [...]string{Complete: "complete", Pending: "pending", Failed: "failed", Damaged: "damaged", Leftover: "leftover"}
+
+// String is the standing's word.
+func (s Standing) String() string {
+	if s < 1 || int(s) >= len(standingNames) {
+		return "none"
+	}
+	return standingNames[s]
+}
+
+// MarshalText writes the standing's word.
+func (s Standing) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Backup is one recovery point in one place: all that carries the same backup id there.
+type Backup struct {
+	ID       string
+	Place    cloud.Place
+	Policy   string    // who made it, by its tag; empty when a person took the tag off
+	Source   string    // account/region/id of the instance
+	Slot     string    // RFC 3339 in UTC, or an event's id
+	Time     time.Time // the moment that it holds: when its first part was made, by the cloud's clock
+	Standing Standing
+	Hold     string // why it is held; empty when it is not
+	Wanted   int    // how many parts make it whole; for an image 1
+	Detail   string // why it is not complete
+
+	Images    []*cloud.Image    // method image: normally one
+	Snapshots []*cloud.Snapshot // method snapshots: its parts, every try
+	Backing   []*cloud.Snapshot // method image: the snapshots that its images stand on and that carry its id
+}
+
+// ByImage says whether the backup is an image.
+func (b *Backup) ByImage() bool { return len(b.Images) > 0 || len(b.Backing) > 0 }
+
+// Ready lists the parts that make the backup whole: the image, or one ready snapshot of each disk, the oldest of each.
+func (b *Backup) Ready() []cloud.Ref {
+	if len(b.Images) > 0 {
+		for _, img := range b.Images {
+			if img.State == cloud.StateReady {
+				return []cloud.Ref{img.Ref}
+			}
+		}
+		return nil
+	}
+	var out []cloud.Ref
+	for i, s := range b.Snapshots {
+		if s.State == cloud.StateReady && !slices.ContainsFunc(b.Snapshots[:i], func(o *cloud.Snapshot) bool {
+			return o.Disk == s.Disk && o.State == cloud.StateReady
+		}) {
+			out = append(out, s.Ref)
+		}
+	}
+	return out
+}
+
+// Refs lists all that belongs to the backup.
+func (b *Backup) Refs() []cloud.Ref {
+	out := make([]cloud.Ref, 0, len(b.Images)+len(b.Snapshots)+len(b.Backing))
+	for _, i := range b.Images {
+		out = append(out, i.Ref)
+	}
+	for _, s := range b.Snapshots {
+		out = append(out, s.Ref)
+	}
+	for _, s := range b.Backing {
+		out = append(out, s.Ref)
+	}
+	return out
+}
+
+// Tags are those of the first part.
+func (b *Backup) Tags() cloud.Tags {
+	switch {
+	case len(b.Images) > 0:
+		return b.Images[0].Tags
+	case len(b.Snapshots) > 0:
+		return b.Snapshots[0].Tags
+	case len(b.Backing) > 0:
+		return b.Backing[0].Tags
+	}
+	return nil
+}
+
+// Name is that of the first part.
+func (b *Backup) Name() string {
+	switch {
+	case len(b.Images) > 0:
+		return b.Images[0].Name
+	case len(b.Snapshots) > 0:
+		return b.Snapshots[0].Name
+	case len(b.Backing) > 0:
+		return b.Backing[0].Name
+	}
+	return ""
+}
+
+type backupKey struct {
+	id    string
+	place cloud.Place
+}
+
+// Backups gathers what carries a backup id into backups, sorted by place, source, time and id. What another service
+// manages is never among them.
+func (w *World) Backups() []Backup {
+	index := make(map[backupKey]int32, len(w.Snapshots)/2+len(w.Images))
+	list := make([]Backup, 0, len(w.Snapshots)/2+len(w.Images))
+	at := func(id string, ref cloud.Ref) *Backup {
+		key := backupKey{id, ref.Place()}
+		i, ok := index[key]
+		if !ok {
+			i = int32(len(list))
+			index[key] = i
+			list = append(list, Backup{ID: id, Place: key.place})
+		}
+		return &list[i]
+	}
+	for i := range w.Images {
+		img := &w.Images[i]
+		if id := img.Tags.Value(cloud.TagBackup); id != "" && img.Managed == "" {
+			b := at(id, img.Ref)
+			b.Images = append(b.Images, img)
+		}
+	}
+	for i := range w.Snapshots {
+		s := &w.Snapshots[i]
+		id := s.Tags.Value(cloud.TagBackup)
+		if id == "" || s.Managed != "" {
+			continue
+		}
+		b := at(id, s.Ref)
+		if s.Tags.Has(cloud.TagParts) {
+			b.Snapshots = append(b.Snapshots, s)
+		} else {
+			b.Backing = append(b.Backing, s)
+		}
+	}
+	bys := map[string]cloud.Tags{}
+	for i := range list {
+		list[i].judge(bys)
+	}
+	slices.SortFunc(list, func(a, b Backup) int {
+		return cmp.Or(a.Place.Compare(b.Place), cmp.Compare(a.Source, b.Source), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
+	})
+	return list
+}
+
+// judge fills in what follows from the parts. bys caches what TagBy's texts say.
+func (b *Backup) judge(bys map[string]cloud.Tags) {
+	if len(b.Snapshots) > 1 {
+		slices.SortFunc(b.Snapshots, func(x, y *cloud.Snapshot) int {
+			return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), cmp.Compare(x.Ref.ID, y.Ref.ID))
+		})
+	}
+	if len(b.Images) > 1 {
+		slices.SortFunc(b.Images, func(x, y *cloud.Image) int {
+			return cmp.Or(x.CreatedAt.Compare(y.CreatedAt), cmp.Compare(x.Ref.ID, y.Ref.ID))
+		})
+	}
+	look := func(tags cloud.Tags, locked bool, made time.Time) {
+		if v := tags.Value(cloud.TagPolicy); v != "" {
+			b.Policy = v
+		}
+		if v := tags.Value(cloud.TagSource); v != "" {
+			b.Source = v
+		}
+		if v := tags.Value(cloud.TagSlot); v != "" {
+			b.Slot = v
+		}
+		if b.Time.IsZero() || made.Before(b.Time) {
+			b.Time = made
+		}
+		if b.Hold == "" {
+			b.Hold = holdOf(tags, locked, bys)
+		}
+	}
+	for _, img := range b.Images {
+		look(img.Tags, img.Locked, img.CreatedAt)
+	}
+	for _, s := range b.Snapshots {
+		look(s.Tags, s.Locked, s.CreatedAt)
+	}
+	for _, s := range b.Backing {
+		look(s.Tags, s.Locked, s.CreatedAt)
+	}
+	b.Standing, b.Detail = b.stand()
+}
+
+func (b *Backup) stand() (Standing, string) {
+	if len(b.Images) > 0 {
+		b.Wanted = 1
+		standing, detail := Failed, ""
+		for _, img := range b.Images {
+			switch img.State {
+			case cloud.StateReady:
+				return Complete, ""
+			case cloud.StateWorking, cloud.StateUnknown:
+				standing, detail = Pending, img.Detail
+			default:
+				if detail == "" {
+					detail = img.Detail
+				}
+			}
+		}
+		return standing, detail
+	}
+	if len(b.Snapshots) == 0 {
+		b.Wanted = 1
+		return Leftover, "its image is gone"
+	}
+	for _, s := range b.Snapshots {
+		if n, err := strconv.Atoi(s.Tags.Value(cloud.TagParts)); err == nil && n > b.Wanted {
+			b.Wanted = n
+		}
+	}
+	if b.Wanted < 1 {
+		b.Wanted = 1 // a count that a person made unreadable
+	}
+	ready, working, failed := 0, false, false
+	detail := ""
+	for i, s := range b.Snapshots {
+		switch s.State {
+		case cloud.StateReady:
+			again := false
+			for _, o := range b.Snapshots[:i] {
+				again = again || o.Disk == s.Disk && o.State == cloud.StateReady
+			}
+			if !again {
+				ready++
+			}
+		case cloud.StateWorking, cloud.StateUnknown:
+			working = true
+			if detail == "" {
+				detail = s.Detail
+			}
+		default:
+			failed = true
+			detail = s.Detail
+		}
+	}
+	switch {
+	case ready >= b.Wanted:
+		return Complete, ""
+	case working:
+		return Pending, detail
+	case failed:
+		return Failed, detail
+	}
+	return Damaged, strconv.Itoa(ready) + " of " + strconv.Itoa(b.Wanted) + " snapshots are there"
+}
+
+// holdOf says which of the ways of holding a thing is in force on it, if any: the hold tag, the policy's tag taken off,
+// a tag that it was selected by taken off or changed, or a lock of the cloud's own.
+func holdOf(tags cloud.Tags, locked bool, bys map[string]cloud.Tags) string {
+	if v, ok := tags.Find(cloud.TagHold); ok {
+		if v == "" {
+			return "held"
+		}
+		return "held: " + v
+	}
+	if !tags.Has(cloud.TagPolicy) {
+		return "held: its " + cloud.TagPolicy + " tag was taken off"
+	}
+	text, ok := tags.Find(cloud.TagBy)
+	if !ok {
+		return "held: its " + cloud.TagBy + " tag was taken off"
+	}
+	by, seen := bys[text]
+	if !seen {
+		by = ParseBy(text)
+		bys[text] = by
+	}
+	for _, want := range by {
+		got, ok := tags.Find(want.Key)
+		if !ok {
+			return "held: its tag " + want.Key + " was taken off"
+		}
+		if !sameValue(want.Value, got) {
+			return "held: its tag " + want.Key + " was changed from " + want.Value + " to " + got
+		}
+	}
+	if locked {
+		return "locked in the cloud"
+	}
+	return ""
+}

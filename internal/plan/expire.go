@@ -1,0 +1,319 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/inventory"
+	"github.com/stint-cloud/stint/internal/policy"
+	"github.com/stint-cloud/stint/internal/retain"
+)
+
+// going is one backup, or what is left of one, that a policy wants to delete.
+type going struct {
+	backup *inventory.Backup
+	parts  []cloud.Ref // what goes: the whole backup, or the leavings of failed tries
+	keeper []cloud.Ref // the newer complete backup whose being there lets it go
+	why    string
+}
+
+// expire plans what retention lets go in each place, and says of the rest why it stays.
+func (m *maker) expire(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, order []sourceKey) {
+	var all []going
+	total := 0
+	for _, key := range order {
+		list := bySource[key]
+		if !w.places[key.place] {
+			continue // its findings are made: unknown is never absent
+		}
+		total += len(list)
+		all = append(all, m.sort(pol, w, key, list)...)
+	}
+	if m.tripped(pol, len(all), total) {
+		return
+	}
+	for _, g := range all {
+		m.remove(pol, g)
+	}
+}
+
+// sort judges the backups of one source in one place.
+func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*inventory.Backup) []going {
+	ref := refOfSource(key.source)
+	leave := func(b *inventory.Backup, kind LeftKind, why string) {
+		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: ref, Kind: kind, Why: why})
+	}
+	items := make([]retain.Item, 0, len(list))
+	byID := make(map[string]*inventory.Backup, len(list))
+	var newest *inventory.Backup // complete, held or not
+	for _, b := range list {
+		if b.Standing != inventory.Complete {
+			continue
+		}
+		if newest == nil || b.Time.After(newest.Time) {
+			newest = b
+		}
+		if b.Hold != "" {
+			leave(b, LeftHeld, b.Hold)
+			continue
+		}
+		byID[b.ID] = b
+		items = append(items, retain.Item{ID: b.ID, Time: b.Time})
+	}
+	var keeper []cloud.Ref
+	if newest != nil {
+		keeper = newest.Ready()
+	}
+	var out []going
+	oldestKept := time.Time{}
+	for _, v := range retain.Apply(m.rule(pol, w, key, newest), items) {
+		b := byID[v.Item.ID]
+		switch {
+		case v.Keep || b == newest:
+			leave(b, LeftKept, strings.Join(v.Reasons, ", "))
+			oldestKept = b.Time
+		case m.in.Memory.Busy[b.ID] != "":
+			leave(b, LeftAtWork, m.in.Memory.Busy[b.ID])
+		default:
+			out = append(out, going{b, b.Refs(), keeper, strings.Join(v.Reasons, ", ")})
+		}
+	}
+	for _, b := range list {
+		if g, ok := m.broken(pol, b, newest, oldestKept, keeper); ok {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// rule is the retention of one source: by its tags as they are now, or as they were on its newest backup when it is
+// gone; what the policy says of orphans when it is gone.
+func (m *maker) rule(pol policy.Policy, w covered, key sourceKey, newest *inventory.Backup) retain.Rule {
+	b := pol.Backup
+	if w.gone(key.source) {
+		if b.Orphans.Within == 0 {
+			return retain.Rule{}
+		}
+		return retain.Rule{Within: b.Orphans.Within, Location: b.Zone}
+	}
+	var tags cloud.Tags
+	if inst := w.instances[key.source]; inst != nil {
+		tags = inst.Tags
+	}
+	if newest != nil {
+		for _, was := range inventory.ParseBy(newest.Tags().Value(cloud.TagBy)) {
+			if !tags.Has(was.Key) {
+				tags = tags.With(was.Key, was.Value)
+			}
+		}
+	}
+	rule, _ := b.Keep.RetainRule(tags, b.Zone)
+	return rule
+}
+
+// broken judges what is not complete, and the leavings of failed tries in what is.
+func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKept time.Time, keeper []cloud.Ref) (going, bool) {
+	leave := func(kind LeftKind, why string) (going, bool) {
+		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Kind: kind, Why: why})
+		return going{}, false
+	}
+	switch b.Standing {
+	case inventory.Complete:
+		if extra := leavings(b); len(extra) > 0 && b.Hold == "" && m.in.Memory.Busy[b.ID] == "" {
+			return going{b, extra, b.Ready(), "left over from a failed or doubled try; the backup is complete"}, true
+		}
+		return going{}, false
+	case inventory.Pending:
+		if age := m.in.Now.Sub(b.Time); age > pol.Backup.StuckAfter {
+			m.finding(Finding{
+				Key: "stuck/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source), Grave: true,
+				Text: fmt.Sprintf("backup %s of %s has been in the making for %s: look at it in the cloud's console", b.ID, b.Source, age.Round(time.Minute)),
+			})
+		}
+		return leave(LeftPending, "it is being made")
+	}
+	if b.Hold != "" {
+		return leave(LeftHeld, b.Hold)
+	}
+	switch b.Standing {
+	case inventory.Failed:
+		m.finding(Finding{
+			Key: "failed/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source), Grave: newest == nil || newest.Time.Before(b.Time),
+			Text: fmt.Sprintf("backup %s of %s failed in the cloud: %s", b.ID, b.Source, cmp.Or(b.Detail, "no reason was given")),
+		})
+		if newest == nil || newest.Time.Before(b.Time) {
+			return leave(LeftBroken, "it failed, and nothing newer is complete")
+		}
+		return going{b, b.Refs(), keeper, "it failed, and a newer backup is complete"}, true
+	case inventory.Damaged:
+		m.finding(Finding{
+			Key: "damaged/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source),
+			Text: fmt.Sprintf("backup %s of %s is not whole any more: %s", b.ID, b.Source, b.Detail),
+		})
+		if newest == nil || oldestKept.IsZero() || !b.Time.Before(oldestKept) {
+			return leave(LeftBroken, b.Detail)
+		}
+		return going{b, b.Refs(), keeper, "it is not whole, and older than all that the rule keeps"}, true
+	}
+	if !m.imageDeleted(b) { // Leftover
+		return leave(LeftBroken, "its image was not deleted by Stint: the snapshots stay until a person decides")
+	}
+	return going{b, b.Refs(), nil, "the image that stood on it was deleted"}, true
+}
+
+// leavings are the parts of a complete backup that it does not need: failed tries, and doubles of the same disk.
+func leavings(b *inventory.Backup) []cloud.Ref {
+	ready := b.Ready()
+	var out []cloud.Ref
+	for _, img := range b.Images {
+		if !slices.Contains(ready, img.Ref) && img.State != cloud.StateWorking && img.State != cloud.StateUnknown {
+			out = append(out, img.Ref)
+		}
+	}
+	for _, s := range b.Snapshots {
+		if !slices.Contains(ready, s.Ref) && s.State != cloud.StateWorking && s.State != cloud.StateUnknown {
+			out = append(out, s.Ref)
+		}
+	}
+	return out
+}
+
+// imageDeleted says whether the intent log knows that we deleted the image of a backup of which snapshots are left.
+func (m *maker) imageDeleted(b *inventory.Backup) bool {
+	for _, past := range m.in.Memory.Actions {
+		if past.DeletedImageOf == b.ID && past.Done {
+			return true
+		}
+	}
+	return false
+}
+
+// tripped is the breaker: it says whether the policy wants to delete more than it may, and makes the finding.
+func (m *maker) tripped(pol policy.Policy, n, total int) bool {
+	l := pol.Backup.Limits
+	if n == 0 || n <= m.in.AllowDeletes {
+		return false
+	}
+	var why string
+	switch {
+	case l.Deletes > 0 && n > l.Deletes:
+		why = fmt.Sprintf("its limit is %d in one plan", l.Deletes)
+	case n > policy.AlwaysDeletes && float64(n) > l.DeleteShare*float64(total):
+		why = fmt.Sprintf("its limit is %.0f %% of its %d in one plan", l.DeleteShare*100, total)
+	default:
+		return false
+	}
+	text := fmt.Sprintf("the policy wants to delete %s; %s, so it deletes none: look at the plan, then run `stint apply --policy %s --allow-deletes %d`", count(n, "backup"), why, pol.Name, n)
+	m.finding(Finding{Key: "breaker/" + pol.Name, Policy: pol.Name, Grave: true, Text: text})
+	m.left(Left{Policy: pol.Name, Kind: LeftOut, Why: text})
+	return true
+}
+
+// remove makes the actions that let a backup go: its images first, then the snapshots, each unless something else uses it.
+func (m *maker) remove(pol policy.Policy, g going) {
+	b := g.backup
+	leave := func(kind LeftKind, why string) {
+		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Kind: kind, Why: why})
+	}
+	mine := map[cloud.Ref]bool{}
+	for _, ref := range g.parts {
+		mine[ref] = true
+	}
+	var untagged []string
+	for _, img := range b.Images {
+		for _, id := range img.Snapshots {
+			ref := cloud.Ref{Account: img.Ref.Account, Region: img.Ref.Region, Kind: cloud.KindSnapshot, ID: id}
+			if s, ok := m.in.World.Snapshot(ref); ok && mine[img.Ref] && !s.Tags.Has(cloud.TagBackup) && len(m.used[ref]) == 1 && img.State == cloud.StateReady {
+				untagged = append(untagged, id)
+			}
+		}
+	}
+	if len(untagged) > 0 {
+		leave(LeftAtWork, "it goes once the snapshots that its image stands on carry its tags: "+strings.Join(untagged, ", "))
+		return
+	}
+	base := Action{Policy: pol.Name, Place: b.Place, Source: refOfSource(b.Source), Slot: b.Slot, Backup: b.ID, Reason: g.why}
+	var after []string
+	for _, img := range b.Images {
+		if !mine[img.Ref] {
+			continue
+		}
+		a := base
+		a.Verb, a.Target, a.Label, a.Guard = DeleteImage, img.Ref, img.Name, m.guard(b, img.Tags, g.keeper)
+		after = append(after, m.again(a))
+	}
+	for _, s := range append(slices.Clone(b.Snapshots), b.Backing...) {
+		if !mine[s.Ref] {
+			continue
+		}
+		if by := slices.DeleteFunc(slices.Clone(m.used[s.Ref]), func(img cloud.Ref) bool { return mine[img] }); len(by) > 0 {
+			leave(LeftKept, "the image "+by[0].ID+" stands on its snapshot "+s.Ref.ID)
+			continue
+		}
+		a := base
+		a.Verb, a.Target, a.Label, a.After = DeleteSnapshot, s.Ref, s.Name, after
+		a.Guard = m.guard(b, s.Tags, g.keeper)
+		a.Guard.Unused = true
+		m.again(a)
+	}
+}
+
+// again adds an action unless the same one is under way, and gives its id either way.
+func (m *maker) again(a Action) string {
+	id := ActionID(a)
+	past, known := m.in.Memory.Actions[id]
+	switch {
+	case known && past.Open:
+		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftAtWork, Why: "its deletion is under way"})
+		return id
+	case known && past.Done:
+		return id // deleted, and a listing lags behind
+	case known && past.Stopped:
+		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftOut, Why: "a person cancelled its deletion"})
+		return id
+	case known && m.in.Now.Before(past.At.Add(pauseAfter(past.Attempts))) && !past.At.Before(m.in.RetryBefore):
+		m.againAt(past.At.Add(pauseAfter(past.Attempts)))
+		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftOut, Why: "its deletion did not work: " + past.Problem})
+		return id
+	}
+	return m.act(a)
+}
+
+// guard is what must still be so when a part is deleted: it is ours and unchanged, nobody holds it, and the newer
+// complete backup that lets it go is there.
+func (m *maker) guard(b *inventory.Backup, tags cloud.Tags, keeper []cloud.Ref) Guard {
+	want := cloud.TagsOf(map[string]string{cloud.TagBackup: b.ID, cloud.TagPolicy: b.Policy, cloud.TagBy: tags.Value(cloud.TagBy)})
+	for _, by := range inventory.ParseBy(tags.Value(cloud.TagBy)) {
+		want = want.With(by.Key, tags.Value(by.Key))
+	}
+	return Guard{Tags: want, Lacks: []string{cloud.TagHold}, Keepers: keeper}
+}
+
+// foresee says what will go once the backup that is being planned is complete.
+func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time, list []*inventory.Backup) {
+	rule, _ := pol.Backup.Keep.RetainRule(inst.Tags, pol.Backup.Zone)
+	items := []retain.Item{{ID: "", Time: m.in.Now}}
+	byID := map[string]*inventory.Backup{}
+	for _, b := range list {
+		if b.Hold == "" && b.Standing == inventory.Complete {
+			byID[b.ID] = b
+			items = append(items, retain.Item{ID: b.ID, Time: b.Time})
+		}
+	}
+	now := map[string]bool{}
+	for _, v := range retain.Apply(rule, items[1:]) {
+		now[v.Item.ID] = v.Keep
+	}
+	for _, v := range retain.Apply(rule, items) {
+		if b := byID[v.Item.ID]; b != nil && !v.Keep && now[b.ID] {
+			m.plan.Follow = append(m.plan.Follow, FollowUp{
+				Policy: pol.Name, Backup: b.ID,
+				Text: fmt.Sprintf("once the backup of %s for %s is complete, that of %s goes: %s", label(inst), SlotText(slot), SlotText(b.Time), strings.Join(v.Reasons, ", ")),
+			})
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/inventory"
+	"github.com/stint-cloud/stint/internal/policy"
+)
+
+// Input is all that a plan depends on.
+type Input struct {
+	Now      time.Time
+	Rules    policy.Rules
+	Policies []string         // which policies to plan; nil: all
+	World    *inventory.World // must cover the scopes of these policies; see Scopes
+	Memory   Memory
+
+	// RetryBefore lets what failed before this time be tried again at once; what failed later waits its pause.
+	RetryBefore time.Time
+	// AllowDeletes lifts the breaker for up to this many backups of each policy: a person has looked.
+	AllowDeletes int
+}
+
+// Memory is what is remembered beyond the world: the intent log.
+type Memory struct {
+	Actions map[string]Past   // by action id
+	Busy    map[string]string // by backup id: what reads it now (a restore), so that it stays
+}
+
+// Past is an earlier decision with the same identity.
+type Past struct {
+	Open     bool      // planned, under way or unclear
+	Done     bool      // it took effect
+	Stopped  bool      // a person cancelled it
+	Attempts int       // calls made
+	At       time.Time // when it ended, or last moved
+	Problem  string
+	// DeletedImageOf is the backup whose image the decision deleted; empty for any other.
+	DeletedImageOf string
+}
+
+// Make decides. It never fails: what stands in the way is a finding.
+func Make(in Input) Plan {
+	p := Plan{Format: 1, MadeAt: in.Now.UTC()}
+	backups := in.World.Backups()
+	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World)}
+	for _, pol := range in.Rules.Policies {
+		if in.Policies != nil && !slices.Contains(in.Policies, pol.Name) {
+			continue
+		}
+		p.Policies = append(p.Policies, pol.Name)
+		if pol.Backup != nil {
+			m.backup(pol)
+		}
+	}
+	slices.SortStableFunc(p.Actions, func(a, b Action) int {
+		return cmp.Or(cmp.Compare(rank(a.Verb), rank(b.Verb)), a.Place.Compare(b.Place), a.Source.Compare(b.Source),
+			cmp.Compare(a.Slot, b.Slot), a.Target.Compare(b.Target), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortStableFunc(p.Findings, func(a, b Finding) int { return cmp.Compare(a.Key, b.Key) })
+	p.Findings = slices.CompactFunc(p.Findings, func(a, b Finding) bool { return a.Key == b.Key })
+	return p
+}
+
+// rank orders verbs: first make, then tag, then delete images, then the snapshots that they stood on.
+func rank(v Verb) int {
+	switch {
+	case v.Creates():
+		return 0
+	case v == SetTags || v == RemoveTags:
+		return 1
+	case v == DeleteImage:
+		return 2
+	}
+	return 3
+}
+
+type maker struct {
+	in       Input
+	plan     *Plan
+	byPolicy map[string][]*inventory.Backup
+	used     map[cloud.Ref][]cloud.Ref
+}
+
+func groupByPolicy(backups []inventory.Backup) map[string][]*inventory.Backup {
+	counts := map[string]int{}
+	for i := range backups {
+		counts[backups[i].Policy]++
+	}
+	out := make(map[string][]*inventory.Backup, len(counts))
+	for name, n := range counts {
+		out[name] = make([]*inventory.Backup, 0, n)
+	}
+	for i := range backups {
+		out[backups[i].Policy] = append(out[backups[i].Policy], &backups[i])
+	}
+	return out
+}
+
+// snapshotUsers says which images stand on each snapshot.
+func snapshotUsers(w *inventory.World) map[cloud.Ref][]cloud.Ref {
+	out := map[cloud.Ref][]cloud.Ref{}
+	for i := range w.Images {
+		img := &w.Images[i]
+		for _, id := range img.Snapshots {
+			ref := cloud.Ref{Account: img.Ref.Account, Region: img.Ref.Region, Kind: cloud.KindSnapshot, ID: id}
+			out[ref] = append(out[ref], img.Ref)
+		}
+	}
+	return out
+}
+
+func (m *maker) finding(f Finding) { m.plan.Findings = append(m.plan.Findings, f) }
+
+func (m *maker) left(l Left) { m.plan.Left = append(m.plan.Left, l) }
+
+// againAt notes when something may be tried again.
+func (m *maker) againAt(t time.Time) {
+	if m.plan.Again.IsZero() || t.Before(m.plan.Again) {
+		m.plan.Again = t
+	}
+}
+
+func (m *maker) act(a Action) string {
+	a.ID = ActionID(a)
+	m.plan.Actions = append(m.plan.Actions, a)
+	return a.ID
+}
+
+// Places lists where a policy reaches: each region of each account that it selects. regions gives an account's regions
+// when its rule names none.
+func Places(rules policy.Rules, pol policy.Policy, regions func(account string) []string) []cloud.Place {
+	var out []cloud.Place
+	if pol.Backup == nil || pol.Backup.Select.IsEmpty() {
+		return nil
+	}
+	sel := pol.Backup.Select
+	for _, a := range rules.Accounts {
+		if len(sel.Accounts) > 0 && !slices.Contains(sel.Accounts, a.Name) {
+			continue
+		}
+		list := a.Regions
+		if len(list) == 0 {
+			list = regions(a.Name)
+		}
+		for _, r := range list {
+			if len(sel.Regions) == 0 || slices.Contains(sel.Regions, r) {
+				out = append(out, cloud.Place{Account: a.Name, Region: r})
+			}
+		}
+	}
+	slices.SortFunc(out, cloud.Place.Compare)
+	return slices.Compact(out)
+}
+
+// Scopes lists what must be surveyed to plan a policy.
+func Scopes(rules policy.Rules, pol policy.Policy, regions func(account string) []string) []cloud.Scope {
+	var out []cloud.Scope
+	for _, p := range Places(rules, pol, regions) {
+		for _, k := range []cloud.Kind{cloud.KindInstance, cloud.KindSnapshot, cloud.KindImage} {
+			out = append(out, cloud.Scope{Account: p.Account, Region: p.Region, Kind: k})
+		}
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+// Package run carries one plan through: it commits the plan's actions together as a run, says when the run has ended and
+// how, and turns what failed into incidents.
+//
+// It promises that an action which an earlier run has done or is doing is not begun again, and that a failure is
+// visible: in the run, in its incidents, and in what the plan after it decides. It refuses to call a cloud; package
+// action does.
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/plan"
+	"github.com/stint-cloud/stint/internal/store"
+)
+
+// ID makes a run's id: ordered by time, the same for the same plan of the same policy at the same moment.
+func ID(now time.Time, policy, hash string) string {
+	sum := sha256.Sum256([]byte(policy + "\x00" + hash + now.UTC().Format(time.RFC3339Nano)))
+	return now.UTC().Format("20060102T150405") + "-" + hex.EncodeToString(sum[:3])
+}
+
+// Request is what a run is to carry out, and for whom.
+type Request struct {
+	Policy  string // empty for what a person asked for
+	Trigger string
+	By      string
+	Actions []plan.Action
+	Hash    string
+}
+
+// Start commits the run. ids are the actions that are now due; when none is, there is nothing to run and the Run is zero.
+func Start(ctx context.Context, s store.Actions, now time.Time, req Request) (run store.Run, ids []string, err error) {
+	if len(req.Actions) == 0 {
+		return store.Run{}, nil, nil
+	}
+	run = store.Run{
+		ID: ID(now, req.Policy, req.Hash), Policy: req.Policy, Trigger: req.Trigger, By: req.By, PlanHash: req.Hash,
+		State: store.RunActive, StartedAt: now,
+	}
+	ids, err = s.StartRun(ctx, run, req.Actions, now)
+	if err != nil || len(ids) == 0 {
+		return store.Run{}, nil, err
+	}
+	return run, ids, nil
+}
+
+// Settle ends the run when all of its actions have ended, and says whether it has ended.
+func Settle(ctx context.Context, s store.Actions, id string, now time.Time) (store.Run, bool, error) {
+	for {
+		r, err := s.Run(ctx, id)
+		if err != nil || r.State != store.RunActive {
+			return r, err == nil, err
+		}
+		for state, n := range r.Counts {
+			if n > 0 && !state.Ended() {
+				return r, false, nil
+			}
+		}
+		r.State, r.EndedAt = verdict(r), now
+		saved, err := s.SaveRun(ctx, r)
+		if errors.Is(err, store.ErrStale) {
+			continue
+		}
+		saved.Counts = r.Counts
+		return saved, err == nil, err
+	}
+}
+
+func verdict(r store.Run) store.RunState {
+	failed, done := r.Counts[store.ActionFailed], r.Counts[store.ActionDone]
+	switch {
+	case r.Counts[store.ActionCancelled] > 0:
+		return store.RunCancelled
+	case failed == 0:
+		return store.RunDone
+	case done > 0:
+		return store.RunPartly
+	}
+	return store.RunFailed
+}
+
+// Cancel asks the run to stop: what has not begun will not begin; what has begun is finished.
+func Cancel(ctx context.Context, s store.Actions, id string) (store.Run, error) {
+	for {
+		r, err := s.Run(ctx, id)
+		if err != nil {
+			return r, err
+		}
+		if r.State != store.RunActive {
+			return r, fmt.Errorf("the run %s has ended already: %s", id, r.State)
+		}
+		r.Cancel = true
+		saved, err := s.SaveRun(ctx, r)
+		if !errors.Is(err, store.ErrStale) {
+			return saved, err
+		}
+	}
+}
+
+// IncidentKey names what is wrong when actions of this kind fail in this place for this reason: all of them are one
+// incident.
+func IncidentKey(row store.ActionRow, class string) string {
+	return "action/" + row.Place.String() + "/" + row.Verb.String() + "/" + class
+}
+
+// Incident is what people are told of a failed action.
+func Incident(row store.ActionRow) store.Incident {
+	return store.Incident{
+		Key: IncidentKey(row, row.Class), Policy: row.Policy, Account: row.Place.Account,
+		Title:  fmt.Sprintf("%s: %s fails: %s", row.Place, row.Verb, row.Class),
+		Detail: fmt.Sprintf("%s of %s for %s: %s", row.Verb, row.Target.ID, row.Source.ID, row.Problem),
+	}
+}
+
+// Remember gathers what a plan must know of earlier decisions of the policy: those that are open, and those made since.
+func Remember(ctx context.Context, s store.Actions, policy string, since time.Time) (plan.Memory, error) {
+	m := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}}
+	rows, err := s.Actions(ctx, store.ActionFilter{Policies: []string{policy}, Since: since})
+	if err != nil {
+		return m, err
+	}
+	for _, r := range rows {
+		p := plan.Past{
+			Open: !r.State.Ended(), Done: r.State == store.ActionDone, Stopped: r.State == store.ActionCancelled,
+			Attempts: r.Attempts, At: r.EndedAt, Problem: r.Problem,
+		}
+		if p.At.IsZero() {
+			p.At = r.CreatedAt
+		}
+		if r.Verb == plan.DeleteImage {
+			p.DeletedImageOf = r.Backup
+		}
+		m.Actions[r.ID] = p
+	}
+	byHand, err := s.Actions(ctx, store.ActionFilter{Policies: []string{""}, Since: since})
+	if err != nil {
+		return m, err
+	}
+	for _, r := range byHand {
+		restoring := r.Verb == plan.RunInstance || r.Verb == plan.MakeDisk
+		if restoring && (!r.State.Ended() || r.State == store.ActionDone && r.EndedAt.After(since)) {
+			m.Busy[r.Backup] = "it was restored from by run " + r.Run + ", and stays until that is surely over"
+		}
+	}
+	return m, nil
+}
