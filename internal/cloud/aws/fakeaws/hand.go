@@ -181,28 +181,54 @@ func (f *Fake) edit(region, id string, change func(*Meta)) {
 	change(m)
 }
 
-// Settle ends a snapshot or an image now, well or badly, or makes it never end.
-func (f *Fake) Settle(region, id string, fate Fate) {
+// Settle lets what is under way on a thing end now: a snapshot or an image well, badly or (Hangs) never, with an image its
+// snapshots too; a volume or an instance in the state that it was going to. It says whether there is such a thing.
+func (f *Fake) Settle(region, id string, fate Fate) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.region(region)
-	at := f.opt.Now().UTC()
-	if fate == Hangs {
-		at = time.Time{}
+	now := f.opt.Now().UTC()
+	defer r.settle(now)
+	for i := range r.Due {
+		if r.Due[i].ID == id && now.Before(r.Due[i].At) && fate != Hangs {
+			if _, ended := r.Instances.find(id); !ended { // one that has ended stays listed for its time
+				r.Due[i].At = now
+			}
+		}
 	}
 	if s, ok := r.Snapshots.find(id); ok {
-		s.End, s.DoneAt = "completed", at
-		s.fate(fate)
-		return
+		s.endNow(fate, now)
+		return true
 	}
-	m, ok := r.Images.find(id)
-	if !ok {
-		panic(fmt.Sprintf("fakeaws: no snapshot or image %q", id)) // a mistake in the test
+	if m, ok := r.Images.find(id); ok {
+		m.End, m.DoneAt = "available", now
+		switch fate {
+		case Fails:
+			m.End, m.Message = "failed", "Instance creation failed"
+		case Hangs:
+			m.DoneAt = time.Time{}
+		}
+		for _, d := range m.Mappings {
+			if s, ok := r.Snapshots.find(d.SnapshotID); ok {
+				s.endNow(fate, now)
+			}
+		}
+		return true
 	}
-	m.End, m.DoneAt = "available", at
-	if fate == Fails {
-		m.End, m.Message = "failed", "Instance creation failed"
+	if v, ok := r.Volumes.find(id); ok {
+		v.ReadyAt = now
+		return true
 	}
+	in, ok := r.Instances.find(id)
+	if ok {
+		in.ChangeAt = now
+	}
+	return ok
+}
+
+func (s *Snapshot) endNow(fate Fate, now time.Time) {
+	s.End, s.DoneAt = "completed", now
+	s.fate(fate)
 }
 
 // EditImage changes an image by hand: Protection, Disabled, Deprecated …
