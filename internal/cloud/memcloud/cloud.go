@@ -36,8 +36,8 @@ type region struct {
 	standing  map[string]int    // images on a snapshot
 	ofDisk    map[string]int    // snapshots of a disk
 	named     map[string]string // images by name
-	tokens    map[string]made
-	pruneAt   int // how many tokens there may be before those of things that are gone are forgotten
+	tokens    map[string]made   // by operation and token
+	pruneAt   int               // how many tokens there may be before those of things that are gone are forgotten
 }
 
 func newRegion(id string) *region {
@@ -49,7 +49,7 @@ func newRegion(id string) *region {
 
 // made is what a token stands for.
 type made struct {
-	request uint64 // hash of the operation and the request
+	request uint64 // its hash
 	ids     []string
 }
 
@@ -168,8 +168,8 @@ func (r *region) again(token, op string, req any, exists func(id string) bool) (
 	if err != nil {
 		return nil, 0, err
 	}
-	request = hash(op + string(b))
-	m, ok := r.tokens[token]
+	request = hash(string(b))
+	m, ok := r.tokens[op+" "+token]
 	if !ok {
 		return nil, request, nil
 	}
@@ -178,7 +178,7 @@ func (r *region) again(token, op string, req any, exists func(id string) bool) (
 	}
 	for _, id := range m.ids {
 		if !exists(id) {
-			delete(r.tokens, token) // forgotten with what it made
+			delete(r.tokens, op+" "+token) // forgotten with what it made
 			return nil, request, nil
 		}
 	}
@@ -186,7 +186,7 @@ func (r *region) again(token, op string, req any, exists func(id string) bool) (
 }
 
 // remember keeps what the token made.
-func (r *region) remember(token string, request uint64, ids ...string) {
+func (r *region) remember(op, token string, request uint64, ids ...string) {
 	if token == "" {
 		return
 	}
@@ -198,7 +198,7 @@ func (r *region) remember(token string, request uint64, ids ...string) {
 		}
 		r.pruneAt = 2*len(r.tokens) + 1024
 	}
-	r.tokens[token] = made{request: request, ids: ids}
+	r.tokens[op+" "+token] = made{request: request, ids: ids}
 }
 
 // has says whether anything in the region has the id.

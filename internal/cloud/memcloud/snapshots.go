@@ -186,6 +186,6 @@ func once(r *region, op, token string, req any, exists func(string) bool, take f
 	if ids, err = take(); err != nil {
 		return nil, err
 	}
-	r.remember(token, request, ids...)
+	r.remember(op, token, request, ids...)
 	return ids, nil
 }
