@@ -1,0 +1,113 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/store"
+)
+
+// Append adds entries to the record, in the order given.
+func (s *Store) Append(ctx context.Context, entries ...store.AuditEntry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	return s.write(ctx, "append to the record", func(tx *sql.Tx) error {
+		for batch := range slices.Chunk(entries, most) {
+			var a args
+			rows := a.tuples(func(yield func([]any) bool) {
+				for _, e := range batch {
+					if !yield([]any{micros(e.At), e.Who, e.What, e.Ref, e.Action, e.Run, e.Outcome, e.Code, e.Request, e.Detail}) {
+						return
+					}
+				}
+			})
+			_, err := tx.ExecContext(ctx, `INSERT INTO audit (noted_at, who, what, ref, action, run, outcome, code, request, detail)
+				VALUES `+rows, a...)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Audit lists the newest entries first.
+func (s *Store) Audit(ctx context.Context, limit int) ([]store.AuditEntry, error) {
+	out, err := collect(ctx, s.db.Read, `SELECT seq, noted_at, who, what, ref, action, run, outcome, code, request, detail FROM audit
+		ORDER BY seq DESC LIMIT $1`, []any{limit}, func(row scanner) (e store.AuditEntry, err error) {
+		return e, row.Scan(&e.Seq, instant{&e.At}, &e.Who, &e.What, &e.Ref, &e.Action, &e.Run, &e.Outcome, &e.Code, &e.Request, &e.Detail)
+	})
+	if err != nil {
+		return nil, s.explain("list the record", err)
+	}
+	return out, nil
+}
+
+// Fact gives what was kept under the key, empty when there is nothing.
+func (s *Store) Fact(ctx context.Context, key string) (string, error) {
+	var v string
+	err := s.db.Read.QueryRowContext(ctx, `SELECT value FROM fact WHERE id = $1`, key).Scan(&v)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", s.explain("fact "+key, err)
+	}
+	return v, nil
+}
+
+// SetFact keeps one.
+func (s *Store) SetFact(ctx context.Context, key, value string) error {
+	return s.write(ctx, "set fact "+key, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO fact (id, value) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET value = excluded.value`, key, value)
+		return err
+	})
+}
+
+// Due lists rows whose time has come, the most overdue first. A survey or policy without a time is never due.
+func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]store.Due, error) {
+	out, err := collect(ctx, s.db.Read, `
+		SELECT 'survey' AS kind, scope AS id, next_at AS due_at FROM survey WHERE next_at > 0 AND next_at <= $1
+		UNION ALL SELECT 'policy', name, next_at FROM policy_state WHERE next_at > 0 AND next_at <= $1
+		UNION ALL SELECT 'action', id, due_at FROM action WHERE due_at > 0 AND due_at <= $1
+		ORDER BY due_at, kind, id LIMIT $2`, []any{micros(now), limit}, func(row scanner) (d store.Due, err error) {
+		return d, row.Scan(&d.Kind, &d.Key, instant{&d.At})
+	})
+	if err != nil {
+		return nil, s.explain("list what is due", err)
+	}
+	return out, nil
+}
+
+// Prune forgets what ended before the time. A run stays while one of its actions has not ended, and an incident while
+// somebody who was told of it waits to be told of its end.
+func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
+	const over = `ended_at > 0 AND ended_at < $1 AND NOT EXISTS (
+		SELECT 1 FROM action WHERE action.run = run.id AND action.state NOT IN ('done', 'failed', 'skipped', 'cancelled'))`
+	var total int64
+	err := s.write(ctx, "prune", func(tx *sql.Tx) error {
+		total = 0
+		for _, query := range []string{
+			`DELETE FROM action WHERE run IN (SELECT id FROM run WHERE ` + over + `)`,
+			`DELETE FROM run WHERE ` + over,
+			`DELETE FROM incident WHERE closed_at > 0 AND closed_at < $1 AND NOT (told > 0 AND told_end = 0)`,
+			`DELETE FROM audit WHERE noted_at < $1`,
+		} {
+			res, err := tx.ExecContext(ctx, query, micros(before))
+			if err != nil {
+				return err
+			}
+			n, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			total += n
+		}
+		return nil
+	})
+	return total, err
+}
