@@ -72,9 +72,6 @@ func subject(t *testing.T) cloudtest.Subject {
 		Unknown: unknown,
 		Provoke: func(_ *testing.T, op string, class error, after bool) {
 			fault := &fakeaws.Fault{Code: codeOf[class], After: after}
-			if after {
-				fault = &fakeaws.Fault{After: true}
-			}
 			if class == cloud.ErrTransient || class == cloud.ErrThrottled {
 				fault.HTTPStatus = http.StatusServiceUnavailable
 			}
