@@ -318,5 +318,9 @@ func create[Req, T any](ctx context.Context, c *Client, call Call, req Req, f fu
 		out, err = f(ctx, req)
 		return err
 	})
-	return out, err
+	if err != nil {
+		var zero T
+		return zero, err // an interceptor may have lost the answer
+	}
+	return out, nil
 }

@@ -66,6 +66,7 @@ func New(o Options) *Cloud {
 	if o.Traits != nil {
 		traits = *o.Traits
 	}
+	traits.Lag = max(traits.Lag, o.Lag)
 	switch o.Cloud {
 	case "openstack":
 		o.NoLaunchTokens, o.BareImageSnapshots = true, true
@@ -86,12 +87,12 @@ func New(o Options) *Cloud {
 
 // TraitsOf gives the traits by which a cloud is imitated.
 func TraitsOf(name string) (cloud.Traits, bool) {
-	t := cloud.Traits{Cloud: name, MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ConsistentSets: true, ImageHasDisks: true}
+	t := cloud.Traits{Cloud: name, MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ConsistentSets: true, ImageHasDisks: true, RefusesInUse: true}
 	switch name {
 	case "memory":
 		t.CreateTokens = true
 	case "aws":
-		t.ReservedTags = []string{"aws:"}
+		t.ReservedTags, t.NameTag = []string{"aws:"}, "Name"
 	case "alibaba":
 		t.MaxTags, t.MaxTagValue, t.CreateTokens = 20, 128, true
 		t.ReservedTags = []string{"aliyun", "acs:"}
@@ -100,6 +101,7 @@ func TraitsOf(name string) (cloud.Traits, bool) {
 		t.ReservedTags = []string{"qcloud", "tencent", "project"}
 	case "openstack":
 		t.MaxTags, t.MaxTagKey, t.MaxTagValue, t.ConsistentSets = 128, 255, 255, false
+		t.RefusesInUse = false // cinder knows nothing of the images that nova made of its snapshots
 	default:
 		return cloud.Traits{}, false
 	}

@@ -55,7 +55,7 @@ func (s set) CreateSnapshotSet(ctx context.Context, req cloud.NewSnapshotSet) ([
 	})
 }
 
-// DeleteSnapshot deletes one on which no image stands.
+// DeleteSnapshot deletes one on which no image stands, or any where Traits.RefusesInUse is false.
 func (s snap) DeleteSnapshot(ctx context.Context, ref cloud.Ref) error {
 	_, err := call(ctx, s.c, "snapshot.delete", ref, func(now time.Time) (struct{}, error) {
 		r, err := s.c.place(ref, cloud.KindSnapshot)
@@ -70,7 +70,7 @@ func (s snap) DeleteSnapshot(ctx context.Context, ref cloud.Ref) error {
 			return struct{}{}, refuse(cloud.ErrDenied, "SnapshotLocked", "snapshot %s is locked", ref.ID)
 		case t.val.Managed != "":
 			return struct{}{}, refuse(cloud.ErrDenied, "OperationNotPermitted", "snapshot %s belongs to %s", ref.ID, t.val.Managed)
-		case r.standing[ref.ID] > 0:
+		case r.standing[ref.ID] > 0 && s.c.traits.RefusesInUse:
 			return struct{}{}, refuse(cloud.ErrInUse, "InvalidSnapshot.InUse", "snapshot %s carries image %s", ref.ID, r.imageOn(ref.ID))
 		}
 		s.c.dropSnapshot(r, t, now)
