@@ -193,7 +193,7 @@ func createImage(p *params) func(*call) error {
 		m := &Image{Name: name, Description: description, RootDevice: in.RootDevice, SourceInstance: id}
 		if !noReboot && state == "running" {
 			m.Rebooted = true
-			in.Launched = c.now
+			in.Launched = c.now.UTC()
 		}
 		if err := c.newImage(m, specs["image"], id); err != nil {
 			return err

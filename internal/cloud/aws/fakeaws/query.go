@@ -31,11 +31,9 @@ func (p *params) fail(err error) {
 	}
 }
 
-// check gives what is wrong with the parameters: the first complaint, or a parameter that nobody read.
+// check gives what is wrong with the parameters: one that nobody read, since it is mostly why another is missing, or
+// else the first complaint.
 func (p *params) check() error {
-	if p.err != nil {
-		return p.err
-	}
 	var unknown []string
 	for k := range p.values {
 		if !p.read[k] {
@@ -46,7 +44,7 @@ func (p *params) check() error {
 		slices.Sort(unknown)
 		return fail("UnknownParameter", "The parameter %s is not recognized", unknown[0])
 	}
-	return nil
+	return p.err
 }
 
 func (p *params) has(k string) bool {
