@@ -364,3 +364,26 @@ func BenchmarkNewestOfLeapDay(b *testing.B) {
 		s.Newest(at, 30*365*24*time.Hour)
 	}
 }
+
+// The standard library's zone bounds stand still on the last day of leap years beyond a zone's table; slots must not.
+func TestLastDayOfFarLeapYears(t *testing.T) {
+	for _, name := range []string{"America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Antarctica/Troll"} {
+		s := mustCron(t, "0 */6 * * *", name)
+		for _, year := range []int{2040, 2044, 2096, 2400} {
+			from := time.Date(year, 12, 29, 1, 0, 0, 0, zone(t, name))
+			n, last := 0, from
+			for at := range s.Slots(from, from.AddDate(0, 0, 5)) {
+				if n++; n > 1 && at.Sub(last) != 6*time.Hour {
+					t.Errorf("%s: slots %v and %v are not six hours apart", s, last, at)
+				}
+				if newest, ok := s.Newest(at, time.Hour); !ok || newest != at {
+					t.Errorf("%s: Newest at its own slot %v: got %v %v", s, at, newest, ok)
+				}
+				last = at
+			}
+			if n != 20 {
+				t.Errorf("%s: slots of five days from %v: got %d, want 20", s, from, n)
+			}
+		}
+	}
+}
