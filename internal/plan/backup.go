@@ -55,7 +55,7 @@ type sourceKey struct {
 
 // covered is what a policy reaches in the world.
 type covered struct {
-	places    map[cloud.Place]bool // where backups could be seen whole
+	places    map[cloud.Place]bool // where everything could be seen whole
 	instances map[string]*cloud.Instance
 	gone      func(source string) bool // seen whole, and not there
 	selected  []*cloud.Instance
@@ -65,14 +65,12 @@ type covered struct {
 func (m *maker) covers(pol policy.Policy) covered {
 	w, b := m.in.World, pol.Backup
 	out := covered{places: map[cloud.Place]bool{}, instances: map[string]*cloud.Instance{}}
-	sees := map[cloud.Place]bool{}
 	for _, place := range m.places(pol) {
 		ok := true
-		for _, kind := range []cloud.Kind{cloud.KindSnapshot, cloud.KindImage} {
+		for _, kind := range []cloud.Kind{cloud.KindInstance, cloud.KindSnapshot, cloud.KindImage} {
 			ok = m.whole(pol, place, kind) && ok
 		}
 		out.places[place] = ok
-		sees[place] = m.whole(pol, place, cloud.KindInstance)
 	}
 	for i := range w.Instances {
 		inst := &w.Instances[i]
@@ -80,7 +78,7 @@ func (m *maker) covers(pol policy.Policy) covered {
 			continue
 		}
 		out.instances[inst.Ref.Source()] = inst
-		if ok, covered := sees[inst.Ref.Place()]; !covered || !ok || !out.places[inst.Ref.Place()] {
+		if !out.places[inst.Ref.Place()] {
 			continue
 		}
 		if m.selects(pol, inst) {

@@ -73,6 +73,9 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 	for _, v := range retain.Apply(m.rule(pol, w, key, newest), items) {
 		b := byID[v.Item.ID]
 		switch {
+		case (v.Keep || b == newest) && w.gone(key.source):
+			leave(b, LeftOrphan, "its source is gone; "+orphanReason(pol, v.Reasons))
+			oldestKept = b.Time
 		case v.Keep || b == newest:
 			leave(b, LeftKept, strings.Join(v.Reasons, ", "))
 			oldestKept = b.Time
@@ -113,6 +116,13 @@ func (m *maker) rule(pol policy.Policy, w covered, key sourceKey, newest *invent
 	}
 	rule, _ := b.Keep.RetainRule(tags, b.Zone)
 	return rule
+}
+
+func orphanReason(pol policy.Policy, reasons []string) string {
+	if pol.Backup.Orphans.Within == 0 {
+		return "the policy keeps the backups of such"
+	}
+	return strings.Join(reasons, ", ")
 }
 
 // broken judges what is not complete, and the leavings of failed tries in what is.
