@@ -22,9 +22,14 @@ const freshness = 15 * time.Minute
 // sweepLimit is how many due rows one sweep wakes at most; the next takes the rest.
 const sweepLimit = 5000
 
-// Handlers are the three kinds of job, and the notices.
+// Handlers are the three kinds of job, and the notices. Without Auto there are no plans and notices among them, so that
+// a process which came for one errand takes no such job away from those that serve.
 func (a *App) Handlers() map[job.Queue]job.Handler {
-	return map[job.Queue]job.Handler{job.Scan: a.scan, job.Plan: a.planJob, job.Act: a.act, job.Notice: a.tell}
+	handlers := map[job.Queue]job.Handler{job.Scan: a.scan, job.Act: a.act}
+	if a.opt.Auto {
+		handlers[job.Plan], handlers[job.Notice] = a.planJob, a.tell
+	}
+	return handlers
 }
 
 // Due lists what the sweep wakes.
@@ -115,11 +120,12 @@ func (a *App) planJob(ctx context.Context, now time.Time, key string) (job.Answe
 	if !ready {
 		return job.Again(now.Add(time.Second)), nil
 	}
+	began := time.Now()
 	p, err := a.makePlan(ctx, now, []string{name}, PlanOptions{})
 	if err != nil {
 		return job.Done(), err
 	}
-	a.observe(Event{At: now, What: "planned", Policy: name, Text: fmt.Sprintf("%d actions", len(p.Actions))})
+	a.observe(Event{At: now, What: "planned", Policy: name, Text: fmt.Sprintf("%d actions", len(p.Actions)), N: len(p.Actions), Took: time.Since(began)})
 	if _, err := a.Start(ctx, now, p, run.Request{Policy: name, Trigger: "schedule", By: a.opt.By, Actions: p.Actions, Hash: p.Hash()}); err != nil {
 		return job.Done(), err
 	}
@@ -250,7 +256,7 @@ func (a *App) Start(ctx context.Context, now time.Time, p plan.Plan, req run.Req
 	if err := a.opt.Store.Append(ctx, entries...); err != nil {
 		return r, err
 	}
-	a.observe(Event{At: now, What: "started", Policy: req.Policy, Run: r.ID, Text: fmt.Sprintf("%d actions", len(ids))})
+	a.observe(Event{At: now, What: "started", Policy: req.Policy, Run: r.ID, Text: fmt.Sprintf("%d actions", len(ids)), N: len(ids)})
 	for _, id := range ids {
 		if err := a.wake(ctx, actionKey(id), job.Act, now); err != nil {
 			return r, err
