@@ -80,6 +80,10 @@ type Subject struct {
 	// ImagesStand says that an image of what Launch made stands on snapshots which are listed as such, and
 	// ImageTagsSnapshots that they carry the image's tags.
 	ImagesStand, ImageTagsSnapshots bool
+
+	// ImageHoldsDisks says that an image of what Launch made holds its data disks, though Traits.ImageHasDisks cannot
+	// promise it of every instance.
+	ImageHoldsDisks bool
 }
 
 // testCase is one question of the exam. Needs lists the abilities without which it is skipped.

@@ -86,7 +86,7 @@ func imageListsItsSnapshots(t *testing.T, e *exam) {
 	source := e.Launch(t, e.name("source"), 2, nil)
 	img := e.ready(t, e.makeImage(t, source.Ref.ID, "a"))
 	want := []string{source.Disks[0].Disk}
-	if e.c.Traits().ImageHasDisks {
+	if e.c.Traits().ImageHasDisks || e.ImageHoldsDisks {
 		for _, a := range source.Disks[1:] {
 			want = append(want, a.Disk)
 		}
