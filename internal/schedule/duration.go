@@ -124,9 +124,10 @@ func spelledUnit(word string) (time.Duration, bool) {
 	return 0, false
 }
 
-// FormatDuration is the shortest text that ParseDuration reads back as d. Of texts equally short it takes the one with
-// fewer units, then days rather than weeks, then the larger unit: "90m", "36h", "7d", "2w". What ParseDuration cannot
-// say is still shown: fractions of a second are cut off, nothing is "0s", and a negative duration has a minus sign.
+// FormatDuration is the shortest text that ParseDuration reads back as d, of those that count no hours, minutes or
+// seconds beyond 99. Of texts equally short it takes the one with fewer units, then days rather than weeks, then the
+// larger unit: "90m", "36h", "7d", "2w", "3h4m5s". What ParseDuration cannot say is still shown: fractions of a second
+// are cut off, nothing is "0s", and a negative duration has a minus sign.
 func FormatDuration(d time.Duration) string {
 	sign := ""
 	if d < 0 {
@@ -170,6 +171,9 @@ func measure(d time.Duration, choices [5]unit, subset int) (size, count int, exa
 		n := d / choices[i].length
 		if n == 0 {
 			continue
+		}
+		if n > 99 && choices[i].length < day {
+			return 0, 0, false
 		}
 		d %= choices[i].length
 		count++

@@ -317,7 +317,7 @@ func agree(t *rapid.T, s Schedule, slots []time.Time, from, to time.Time) {
 	}
 }
 
-// hashicorp/cronexpr is a second opinion where its reading is sound: UTC, one term a field, no range of weekdays up to 7.
+// hashicorp/cronexpr is a second opinion where its reading is sound: UTC, until 2099, no range of weekdays up to 7.
 func TestCronAgainstCronexpr(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		minute := numbers(t, 0, 59, 59, plain, time.Time.Minute).text
@@ -334,7 +334,7 @@ func TestCronAgainstCronexpr(t *testing.T) {
 		if err != nil {
 			t.Fatalf("cronexpr.Parse(%q): %v", text, err)
 		}
-		at := time.Date(rapid.IntRange(1975, 2080).Draw(t, "year"), time.Month(rapid.IntRange(1, 12).Draw(t, "in month")), 13, 17, 42, 0, 0, time.UTC)
+		at := time.Date(rapid.IntRange(1975, 2060).Draw(t, "year"), time.Month(rapid.IntRange(1, 12).Draw(t, "in month")), 13, 17, 42, 0, 0, time.UTC)
 		for range 20 {
 			got, ok := s.Next(at)
 			want := other.Next(at)
