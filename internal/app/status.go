@@ -89,8 +89,7 @@ func (a *App) Status(ctx context.Context, now time.Time) (Status, error) {
 	c := coverage{now: now, rules: a.opt.Rules, world: &world, backups: map[coverKey][]*inventory.Backup{}}
 	list := world.Backups()
 	perPolicy := map[string]int{}
-	for i := range list {
-		b := &list[i]
+	for _, b := range list {
 		c.backups[coverKey{b.Policy, b.Source}] = append(c.backups[coverKey{b.Policy, b.Source}], b)
 		if b.Standing == inventory.Complete {
 			perPolicy[b.Policy]++
@@ -201,7 +200,10 @@ func (a *App) Backups(ctx context.Context) ([]inventory.Backup, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := world.Backups()
+	var list []inventory.Backup
+	for _, b := range world.Backups() {
+		list = append(list, *b)
+	}
 	slices.SortStableFunc(list, func(x, y inventory.Backup) int { return y.Time.Compare(x.Time) })
 	return list, nil
 }

@@ -117,54 +117,101 @@ func (b *Backup) Name() string {
 	return ""
 }
 
-type backupKey struct {
-	id    string
-	place cloud.Place
-}
-
 // Backups gathers what carries a backup id into backups, sorted by place, source, time and id. What another service
-// manages is never among them.
-func (w *World) Backups() []Backup {
-	index := make(map[backupKey]int32, len(w.Snapshots)/2+len(w.Images))
-	list := make([]Backup, 0, len(w.Snapshots)/2+len(w.Images))
-	at := func(id string, ref cloud.Ref) *Backup {
-		key := backupKey{id, ref.Place()}
-		i, ok := index[key]
-		if !ok {
-			i = int32(len(list))
-			index[key] = i
-			list = append(list, Backup{ID: id, Place: key.place})
-		}
-		return &list[i]
-	}
+// manages is never among them. It is made for a million snapshots: the parts of all backups share one array.
+func (w *World) Backups() []*Backup {
+	g := gathering{index: map[cloud.Place]map[string]int32{}, list: make([]Backup, 0, len(w.Snapshots)+len(w.Images))}
+	images := make([]int32, len(w.Images))
 	for i := range w.Images {
 		img := &w.Images[i]
-		if id := img.Tags.Value(cloud.TagBackup); id != "" && img.Managed == "" {
-			b := at(id, img.Ref)
-			b.Images = append(b.Images, img)
-		}
+		images[i] = g.find(img.Tags.Value(cloud.TagBackup), img.Ref, img.Managed)
 	}
+	snapshots := make([]int32, len(w.Snapshots))
 	for i := range w.Snapshots {
 		s := &w.Snapshots[i]
-		id := s.Tags.Value(cloud.TagBackup)
-		if id == "" || s.Managed != "" {
-			continue
+		snapshots[i] = g.find(s.Tags.Value(cloud.TagBackup), s.Ref, s.Managed)
+	}
+	fill(images, w.Images, len(g.list), func(b int32, list []*cloud.Image) { g.list[b].Images = list })
+	fill(snapshots, w.Snapshots, len(g.list), func(b int32, list []*cloud.Snapshot) { g.list[b].part(list) })
+
+	bys := map[string]cloud.Tags{}
+	out := make([]*Backup, len(g.list))
+	for i := range g.list {
+		g.list[i].judge(bys)
+		out[i] = &g.list[i]
+	}
+	slices.SortFunc(out, func(a, b *Backup) int {
+		return cmp.Or(a.Place.Compare(b.Place), cmp.Compare(a.Source, b.Source), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// gathering gives each backup id in each place its number.
+type gathering struct {
+	index map[cloud.Place]map[string]int32
+	place cloud.Place // of the last find: things come sorted by place
+	ids   map[string]int32
+	list  []Backup
+}
+
+func (g *gathering) find(id string, ref cloud.Ref, managed string) int32 {
+	if id == "" || managed != "" {
+		return -1
+	}
+	if place := ref.Place(); g.ids == nil || place != g.place {
+		if g.index[place] == nil {
+			g.index[place] = map[string]int32{}
 		}
-		b := at(id, s.Ref)
+		g.place, g.ids = place, g.index[place]
+	}
+	i, ok := g.ids[id]
+	if !ok {
+		i = int32(len(g.list))
+		g.ids[id] = i
+		g.list = append(g.list, Backup{ID: id, Place: g.place})
+	}
+	return i
+}
+
+// fill hands each backup its things, as parts of one array. owner says to which backup each thing belongs, -1 to none.
+func fill[T any](owner []int32, things []T, backups int, give func(backup int32, list []*T)) {
+	ends := make([]int32, backups+1)
+	for _, b := range owner {
+		if b >= 0 {
+			ends[b+1]++
+		}
+	}
+	for b := range backups {
+		ends[b+1] += ends[b]
+	}
+	all := make([]*T, ends[backups])
+	next := slices.Clone(ends[:backups])
+	for i, b := range owner {
+		if b >= 0 {
+			all[next[b]] = &things[i]
+			next[b]++
+		}
+	}
+	for b := range int32(backups) {
+		if from, to := ends[b], ends[b+1]; to > from {
+			give(b, all[from:to:to])
+		}
+	}
+}
+
+// part tells the snapshots that are the backup from those that its image stands on.
+func (b *Backup) part(list []*cloud.Snapshot) {
+	if !slices.ContainsFunc(list, func(s *cloud.Snapshot) bool { return !s.Tags.Has(cloud.TagParts) }) {
+		b.Snapshots = list
+		return
+	}
+	for _, s := range list {
 		if s.Tags.Has(cloud.TagParts) {
 			b.Snapshots = append(b.Snapshots, s)
 		} else {
 			b.Backing = append(b.Backing, s)
 		}
 	}
-	bys := map[string]cloud.Tags{}
-	for i := range list {
-		list[i].judge(bys)
-	}
-	slices.SortFunc(list, func(a, b Backup) int {
-		return cmp.Or(a.Place.Compare(b.Place), cmp.Compare(a.Source, b.Source), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
-	})
-	return list
 }
 
 // judge fills in what follows from the parts. bys caches what TagBy's texts say.

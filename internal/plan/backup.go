@@ -33,15 +33,17 @@ func (m *maker) backup(pol policy.Policy) {
 	bySource := map[sourceKey][]*inventory.Backup{}
 	var order []sourceKey
 	pending := 0
-	for _, bk := range m.byPolicy[pol.Name] {
-		key := sourceKey{bk.Source, bk.Place}
-		if _, ok := bySource[key]; !ok {
-			order = append(order, key)
+	list := m.byPolicy[pol.Name] // sorted by place and source: those of one source stand together
+	for from := 0; from < len(list); {
+		key, to := sourceKey{list[from].Source, list[from].Place}, from
+		for ; to < len(list) && list[to].Source == key.source && list[to].Place == key.place; to++ {
+			if list[to].Standing == inventory.Pending {
+				pending++
+			}
 		}
-		bySource[key] = append(bySource[key], bk)
-		if bk.Standing == inventory.Pending {
-			pending++
-		}
+		order = append(order, key)
+		bySource[key] = list[from:to:to]
+		from = to
 	}
 	m.create(pol, w, bySource, pending)
 	m.adopt(pol, w)

@@ -28,23 +28,30 @@ func bigWorld(instances, backups int, newest time.Time) *inventory.World {
 	ref := func(k cloud.Kind, id string) cloud.Ref {
 		return cloud.Ref{Account: "web", Region: "us-east-1", Kind: k, ID: id}
 	}
+	slots := make([]string, backups) // the store keeps one copy of equal texts, and so does this world
+	for n := range slots {
+		slots[n] = SlotText(newest.AddDate(0, 0, -n))
+	}
+	keep := strconv.Itoa(backups)
+	by := "SnapshotDaily=" + keep
 	for i := range instances {
 		disk := fmt.Sprintf("vol-%08d", i)
 		inst := cloud.Instance{
 			Ref: ref(cloud.KindInstance, fmt.Sprintf("i-%08d", i)), Name: "web-" + strconv.Itoa(i), Power: cloud.PowerRunning,
 			Disks:     []cloud.Attachment{{Disk: disk, Root: true}},
-			Tags:      cloud.TagsOf(map[string]string{"SnapshotDaily": strconv.Itoa(backups), "team": "shop", "env": "prod", "cost": "4711"}),
+			Tags:      cloud.TagsOf(map[string]string{"SnapshotDaily": keep, "team": "shop", "env": "prod", "cost": "4711"}),
 			CreatedAt: newest.AddDate(-1, 0, 0),
 		}
 		w.Instances = append(w.Instances, inst)
+		source := inst.Ref.Source()
 		for n := range backups {
 			slot := newest.AddDate(0, 0, -n)
-			id := BackupID("daily", inst.Ref, SlotText(slot))
+			id := BackupID("daily", inst.Ref, slots[n])
 			w.Snapshots = append(w.Snapshots, cloud.Snapshot{
 				Ref: ref(cloud.KindSnapshot, fmt.Sprintf("snap-%08d-%02d", i, n)), Disk: disk, State: cloud.StateReady, CreatedAt: slot.Add(time.Minute),
 				Tags: inst.Tags.Merge(cloud.TagsOf(map[string]string{
-					cloud.TagPolicy: "daily", cloud.TagSource: inst.Ref.Source(), cloud.TagSlot: SlotText(slot), cloud.TagBackup: id,
-					cloud.TagParts: "1", cloud.TagBy: "SnapshotDaily=" + strconv.Itoa(backups), cloud.TagAction: "a-" + id,
+					cloud.TagPolicy: "daily", cloud.TagSource: source, cloud.TagSlot: slots[n], cloud.TagBackup: id,
+					cloud.TagParts: "1", cloud.TagBy: by, cloud.TagAction: "a-" + id,
 				})),
 			})
 		}

@@ -48,7 +48,6 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: ref, Kind: kind, Why: why})
 	}
 	items := make([]retain.Item, 0, len(list))
-	byID := make(map[string]*inventory.Backup, len(list))
 	var newest *inventory.Backup // complete, held or not
 	for _, b := range list {
 		if b.Standing != inventory.Complete {
@@ -61,9 +60,9 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 			leave(b, LeftHeld, b.Hold)
 			continue
 		}
-		byID[b.ID] = b
 		items = append(items, retain.Item{ID: b.ID, Time: b.Time})
 	}
+	byID := finder(list)
 	var keeper []cloud.Ref
 	if newest != nil {
 		keeper = newest.Ready()
@@ -71,7 +70,7 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 	var out []going
 	oldestKept := time.Time{}
 	for _, v := range retain.Apply(m.rule(pol, w, key, newest), items) {
-		b := byID[v.Item.ID]
+		b := byID(v.Item.ID)
 		switch {
 		case (v.Keep || b == newest) && w.gone(key.source):
 			leave(b, LeftOrphan, "its source is gone; "+orphanReason(pol, v.Reasons))
@@ -116,6 +115,25 @@ func (m *maker) rule(pol policy.Policy, w covered, key sourceKey, newest *invent
 	}
 	rule, _ := b.Keep.RetainRule(tags, b.Zone)
 	return rule
+}
+
+// finder gives the backup of an id. A few are looked through faster than a map is made.
+func finder(list []*inventory.Backup) func(id string) *inventory.Backup {
+	if len(list) <= 32 {
+		return func(id string) *inventory.Backup {
+			for _, b := range list {
+				if b.ID == id {
+					return b
+				}
+			}
+			return nil
+		}
+	}
+	byID := make(map[string]*inventory.Backup, len(list))
+	for _, b := range list {
+		byID[b.ID] = b
+	}
+	return func(id string) *inventory.Backup { return byID[id] }
 }
 
 func orphanReason(pol policy.Policy, reasons []string) string {
@@ -306,20 +324,25 @@ func (m *maker) guard(b *inventory.Backup, tags cloud.Tags, keeper []cloud.Ref) 
 // foresee says what will go once the backup that is being planned is complete.
 func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time, list []*inventory.Backup) {
 	rule, _ := pol.Backup.Keep.RetainRule(inst.Tags, pol.Backup.Zone)
-	items := []retain.Item{{ID: "", Time: m.in.Now}}
-	byID := map[string]*inventory.Backup{}
+	items := make([]retain.Item, 1, len(list)+1)
+	items[0].Time = m.in.Now
 	for _, b := range list {
 		if b.Hold == "" && b.Standing == inventory.Complete {
-			byID[b.ID] = b
 			items = append(items, retain.Item{ID: b.ID, Time: b.Time})
 		}
 	}
-	now := map[string]bool{}
+	gone := map[string]bool{}
 	for _, v := range retain.Apply(rule, items[1:]) {
-		now[v.Item.ID] = v.Keep
+		if !v.Keep {
+			gone[v.Item.ID] = true
+		}
 	}
+	byID := finder(list)
 	for _, v := range retain.Apply(rule, items) {
-		if b := byID[v.Item.ID]; b != nil && !v.Keep && now[b.ID] {
+		if v.Keep || v.Item.ID == "" || gone[v.Item.ID] {
+			continue
+		}
+		if b := byID(v.Item.ID); b != nil {
 			m.plan.Follow = append(m.plan.Follow, FollowUp{
 				Policy: pol.Name, Backup: b.ID,
 				Text: fmt.Sprintf("once the backup of %s for %s is complete, that of %s goes: %s", label(inst), SlotText(slot), SlotText(b.Time), strings.Join(v.Reasons, ", ")),

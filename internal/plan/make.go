@@ -47,6 +47,7 @@ func Make(in Input) Plan {
 	p := Plan{Format: 1, MadeAt: in.Now.UTC()}
 	backups := in.World.Backups()
 	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World)}
+	p.Left = make([]Left, 0, len(backups))
 	for _, pol := range in.Rules.Policies {
 		if in.Policies != nil && !slices.Contains(in.Policies, pol.Name) {
 			continue
@@ -85,17 +86,17 @@ type maker struct {
 	used     map[cloud.Ref][]cloud.Ref
 }
 
-func groupByPolicy(backups []inventory.Backup) map[string][]*inventory.Backup {
+func groupByPolicy(backups []*inventory.Backup) map[string][]*inventory.Backup {
 	counts := map[string]int{}
-	for i := range backups {
-		counts[backups[i].Policy]++
+	for _, b := range backups {
+		counts[b.Policy]++
 	}
 	out := make(map[string][]*inventory.Backup, len(counts))
 	for name, n := range counts {
 		out[name] = make([]*inventory.Backup, 0, n)
 	}
-	for i := range backups {
-		out[backups[i].Policy] = append(out[backups[i].Policy], &backups[i])
+	for _, b := range backups {
+		out[b.Policy] = append(out[b.Policy], b)
 	}
 	return out
 }
