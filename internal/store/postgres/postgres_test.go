@@ -13,10 +13,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/stint-cloud/stint/internal/store"
+	"github.com/stint-cloud/stint/internal/store/pgtest"
 	"github.com/stint-cloud/stint/internal/store/postgres"
 	"github.com/stint-cloud/stint/internal/store/sqlite"
 	"github.com/stint-cloud/stint/internal/store/storetest"
-	"github.com/stint-cloud/stint/internal/store/storetest/pgtest"
 )
 
 func open(t *testing.T, address string) *postgres.Store {
