@@ -187,3 +187,17 @@ func TestConnectionsAreKept(t *testing.T) {
 		t.Errorf("client(region) is made anew or shared between regions, want one for each")
 	}
 }
+
+// A filter means what the query says: nothing in it is wild, and ids go by filter so that a missing one is only absent.
+func TestFilters(t *testing.T) {
+	got := filters(cloud.Query{IDs: []string{"snap-*"}, Tags: cloud.TagsOf(map[string]string{"a": `1*?\`, "b": ""})}, "snapshot-id")
+	want := []struct{ name, value string }{{"snapshot-id", `snap-\*`}, {"tag:a", `1\*\?\\`}, {"tag-key", "b"}}
+	if len(got) != len(want) {
+		t.Fatalf("filters: got %d, want %d", len(got), len(want))
+	}
+	for i, w := range want {
+		if *got[i].Name != w.name || got[i].Values[0] != w.value {
+			t.Errorf("filter %d = %s %q, want %s %q", i, *got[i].Name, got[i].Values, w.name, w.value)
+		}
+	}
+}

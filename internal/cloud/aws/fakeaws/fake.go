@@ -49,7 +49,7 @@ type Options struct {
 	Denied []string                          // actions that answer UnauthorizedOperation
 	Fault  func(action string, n int) *Fault // asked before the nth call of an action, n from 1
 	Fate   func(kind, source string) Fate    // how a new snapshot (of a volume) or image (of an instance) ends
-	Log    func(action, region, code string) // told of every call once answered; code is empty on success
+	Log    func(action, region, code string) // told of every call, with a lock held; code is empty on success
 }
 
 // Throttle is a token bucket for each action in each region, and one for instances that are run, started, stopped or

@@ -147,6 +147,9 @@ func (f *Fake) handle(ctx context.Context, r *http.Request) (*answer, error) {
 	if fault != nil && !fault.After {
 		a.cut = fault.Cut
 		a.spoil(fault, act.sts)
+		if fault.Code != "" {
+			f.failed[fault.Code]++
+		}
 		f.told(name, regionName, fault.Code)
 		return a, nil
 	}
