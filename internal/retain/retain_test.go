@@ -138,6 +138,14 @@ func TestApply(t *testing.T) {
 			"go   2010-11-06T22:00:00-02:30: beyond daily 3",
 			"keep 2010-11-05T12:00:00-02:30: daily 2010-11-05")
 	})
+	t.Run("a later day that such a clock showed earlier is a day of its own", func(t *testing.T) {
+		check(t, Rule{Daily: 2, Location: zone(t, "America/St_Johns")},
+			items(t, "2010-11-06T23:30:00-03:30", "2010-11-07T00:00:30-02:30", "2010-11-06T22:00:00-02:30", "2010-11-05T12:00:00-02:30"),
+			"keep 2010-11-06T23:30:00-03:30: newest; daily 2010-11-06",
+			"keep 2010-11-07T00:00:30-02:30: daily 2010-11-07",
+			"go   2010-11-06T22:00:00-02:30: beyond daily 2",
+			"go   2010-11-05T12:00:00-02:30: beyond daily 2")
+	})
 	t.Run("days without a backup do not count", func(t *testing.T) {
 		check(t, Rule{Daily: 3}, items(t, "2026-11-20", "2026-07-01", "2025-01-01", "2024-01-01"),
 			"keep 2026-11-20: newest; daily 2026-11-20",
