@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -104,11 +105,13 @@ var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 
 // hash is 16 characters (80 bits) that the parts alone decide; a part cannot run into the next.
 func hash(parts ...string) string {
-	h := sha256.New()
+	buf := make([]byte, 0, 256)
 	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
+		buf = strconv.AppendInt(buf, int64(len(p)), 10)
+		buf = append(append(buf, ':'), p...)
 	}
-	return base32Lower.EncodeToString(h.Sum(nil)[:10])
+	sum := sha256.Sum256(buf)
+	return base32Lower.EncodeToString(sum[:10])
 }
 
 // BackupID is the id that all parts and copies of one backup share.
@@ -118,6 +121,6 @@ func BackupID(policy string, source cloud.Ref, slot string) string {
 
 // ActionID is the identity of an action: its token, its key in the intent log.
 func ActionID(a Action) string {
-	return "a-" + hash(a.Verb.String(), a.Policy, a.Source.String(), a.Slot, a.Backup, a.Target.String(), fmt.Sprint(a.Try),
+	return "a-" + hash(a.Verb.String(), a.Policy, a.Source.String(), a.Slot, a.Backup, a.Target.String(), strconv.Itoa(a.Try),
 		strings.Join(a.Keys, "\x00"), a.Tags.String())
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,9 +46,9 @@ func (m *maker) backup(pol policy.Policy) {
 		bySource[key] = list[from:to:to]
 		from = to
 	}
-	m.create(pol, w, bySource, pending)
+	going := m.expire(pol, w, bySource, order)
 	m.adopt(pol, w)
-	m.expire(pol, w, bySource, order)
+	m.create(pol, w, bySource, pending, going)
 }
 
 type sourceKey struct {
@@ -152,10 +153,14 @@ func (m *maker) selects(pol policy.Policy, inst *cloud.Instance) bool {
 	return ok
 }
 
-// create plans the newest due slot's backup of each selected instance that has none.
-func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, pending int) {
+// create plans the newest due slot's backup of each selected instance that has none. going are the ids of the backups
+// that go already.
+func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, pending int, going map[string]bool) {
 	b := pol.Backup
 	slot, due := b.When.Newest(m.in.Now, b.CatchUp)
+	if due {
+		m.plan.Actions = slices.Grow(m.plan.Actions, len(w.selected))
+	}
 	room := b.Limits.AtOnce - pending
 	for _, inst := range w.selected {
 		by := b.Select.By(inst.Tags)
@@ -199,7 +204,7 @@ func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 			m.act(a)
 		}
 		if len(actions) > 0 {
-			m.foresee(pol, inst, slot, bySource[sourceKey{inst.Ref.Source(), inst.Ref.Place()}])
+			m.foresee(pol, inst, slot, bySource[sourceKey{inst.Ref.Source(), inst.Ref.Place()}], going)
 		}
 	}
 }

@@ -21,9 +21,10 @@ type going struct {
 	why    string
 }
 
-// expire plans what retention lets go in each place, and says of the rest why it stays.
-func (m *maker) expire(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, order []sourceKey) {
+// expire plans what retention lets go in each place, and says of the rest why it stays. It gives the ids of what goes.
+func (m *maker) expire(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, order []sourceKey) map[string]bool {
 	var all []going
+	ids := map[string]bool{}
 	total := 0
 	for _, key := range order {
 		list := bySource[key]
@@ -33,12 +34,16 @@ func (m *maker) expire(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 		total += len(list)
 		all = append(all, m.sort(pol, w, key, list)...)
 	}
+	for _, g := range all {
+		ids[g.backup.ID] = true
+	}
 	if m.tripped(pol, len(all), total) {
-		return
+		return ids
 	}
 	for _, g := range all {
 		m.remove(pol, g)
 	}
+	return ids
 }
 
 // sort judges the backups of one source in one place.
@@ -322,7 +327,7 @@ func (m *maker) guard(b *inventory.Backup, tags cloud.Tags, keeper []cloud.Ref) 
 }
 
 // foresee says what will go once the backup that is being planned is complete.
-func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time, list []*inventory.Backup) {
+func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time, list []*inventory.Backup, going map[string]bool) {
 	rule, _ := pol.Backup.Keep.RetainRule(inst.Tags, pol.Backup.Zone)
 	items := make([]retain.Item, 1, len(list)+1)
 	items[0].Time = m.in.Now
@@ -331,15 +336,9 @@ func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time,
 			items = append(items, retain.Item{ID: b.ID, Time: b.Time})
 		}
 	}
-	gone := map[string]bool{}
-	for _, v := range retain.Apply(rule, items[1:]) {
-		if !v.Keep {
-			gone[v.Item.ID] = true
-		}
-	}
 	byID := finder(list)
 	for _, v := range retain.Apply(rule, items) {
-		if v.Keep || v.Item.ID == "" || gone[v.Item.ID] {
+		if v.Keep || v.Item.ID == "" || going[v.Item.ID] {
 			continue
 		}
 		if b := byID(v.Item.ID); b != nil {
