@@ -53,11 +53,11 @@ func (c *Condition) Match(s Subject) (bool, error) {
 	a.set(Subject{})
 	c.slots.Put(a)
 	if err != nil {
-		return false, fmt.Errorf("condition %s: %w", quote(c.text), evalError(err))
+		return false, evalError(err)
 	}
 	yes, ok := out.(types.Bool)
 	if !ok {
-		return false, fmt.Errorf("condition %s gave %s, not true or false", quote(c.text), out.Type().TypeName())
+		return false, fmt.Errorf("the condition gave %s, not true or false", out.Type().TypeName())
 	}
 	return bool(yes), nil
 }
@@ -116,6 +116,9 @@ func (c *compiler) compile(text string) (*Condition, []fault) {
 		var out []fault
 		for _, e := range issues.Errors() {
 			out = append(out, explain(text, e))
+			if strings.HasPrefix(e.Message, "Syntax error") {
+				break // what follows is mostly the parser trying to find its way back
+			}
 		}
 		return nil, out
 	}
@@ -267,10 +270,10 @@ func explain(text string, e *common.Error) fault {
 	}
 	if rest, ok := inner(`^Syntax error: (.*)$`); ok {
 		f.problem = "the condition is not CEL: " + rest
-		if strings.Contains(text, " and ") || strings.Contains(text, " or ") || strings.Contains(text, " not ") {
+		if strings.Contains(rest, "recognition error at: '=") {
+			f.problem, f.hint = "the condition is not CEL: a single =", "write == to compare"
+		} else if strings.Contains(text, " and ") || strings.Contains(text, " or ") || strings.Contains(text, " not ") {
 			f.hint = "write && for and, || for or, ! for not"
-		} else if regexp.MustCompile(`[^=!<>]=[^=]`).MatchString(text) {
-			f.hint = "write == to compare"
 		}
 		return f
 	}

@@ -138,7 +138,7 @@ func (r *reader) webhook(s spot) *Webhook {
 		r.complain(s.keyPos(), s.path, "webhook has no url", "as https://hooks.example.com/stint")
 		return w
 	}
-	text, ok := v.address()
+	text, ok := v.address("as https://hooks.example.com/stint")
 	if !ok {
 		return w
 	}

@@ -211,7 +211,7 @@ func (r *reader) accountFields(a *Account, s spot, f fields) {
 		}
 	}
 	if c, ok := f["endpoint"]; ok {
-		if text, ok := c.address(); ok {
+		if text, ok := c.address("as https://cloud.example.com:5000/v3"); ok {
 			a.Endpoint = text
 		}
 	}
@@ -245,15 +245,15 @@ func (f fields) rate(word string) float64 {
 }
 
 // address reads an http or https URL. It never shows the text, which may hold a secret.
-func (s spot) address() (string, bool) {
-	text, ok := s.text("as https://cloud.example.com:5000/v3")
+func (s spot) address(example string) (string, bool) {
+	text, ok := s.text(example)
 	if !ok {
 		return "", false
 	}
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		s.complain(s.what()+"wants a URL that starts with https://", "as https://cloud.example.com:5000/v3")
+		s.complain(s.what()+"wants a URL that starts with https://", example)
 	case u.User != nil:
 		s.complain(s.what()+"has a user or password in its URL", "secrets stay out of policies: say where they are with env:NAME or file:PATH")
 	case u.Hostname() == "" || strings.ContainsAny(u.Hostname(), " _,;") || u.Fragment != "":

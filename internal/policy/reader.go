@@ -85,10 +85,13 @@ func (s spot) wanted(k kind, example string) bool {
 
 // what names the value in a message.
 func (s spot) what() string {
-	if s.key == nil {
-		return ""
+	switch {
+	case s.key != nil:
+		return quote(s.key.text) + " "
+	case s.path == "":
+		return "a policy file "
 	}
-	return strings.Trim(quote(s.key.text), `"`) + " "
+	return "an item of the list "
 }
 
 func (s spot) child(key, value *node) spot {
@@ -220,7 +223,7 @@ func looksOther(text string) string {
 	return ""
 }
 
-// texts reads a list of one or more texts, sorted, each once.
+// texts reads a list of one or more texts, each once, and leaves out what is none.
 func (s spot) texts(example string) ([]spot, bool) {
 	if s.is(kindText) {
 		s.complain(s.what()+"wants a list, not a single value", "write ["+strings.Trim(quote(s.n.text), `"`)+"]")
@@ -234,13 +237,11 @@ func (s spot) texts(example string) ([]spot, bool) {
 		return nil, false
 	}
 	var out []spot
-	ok := true
 	seen := map[string]bool{}
 	for i, n := range s.n.items {
 		item := spot{r: s.r, n: n, path: s.path + "[" + strconv.Itoa(i) + "]"}
 		text, good := item.text("")
 		if !good {
-			ok = false
 			continue
 		}
 		if seen[text] {
@@ -250,7 +251,7 @@ func (s spot) texts(example string) ([]spot, bool) {
 		seen[text] = true
 		out = append(out, item)
 	}
-	return out, ok
+	return out, len(out) > 0
 }
 
 func words(spots []spot) []string {

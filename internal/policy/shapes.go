@@ -57,13 +57,13 @@ type shapeBackup struct {
 type shapeSelect struct {
 	Accounts []string                 `json:"accounts,omitempty" jsonschema:"minItems=1" jsonschema_description:"Instances of any of these accounts."`
 	Regions  []string                 `json:"regions,omitempty" jsonschema:"minItems=1" jsonschema_description:"Instances in any of these regions."`
-	Tags     map[string]shapeTagValue `json:"tags,omitempty" jsonschema:"minProperties=1" jsonschema_description:"Instances that have all of these tags."`
+	Tags     map[string]shapeTagValue `json:"tags,omitempty" jsonschema_description:"Instances that have all of these tags."`
 	IDs      []string                 `json:"ids,omitempty" jsonschema:"minItems=1" jsonschema_description:"Instances with any of these ids."`
 	Except   *shapeExcept             `json:"except,omitempty" jsonschema_description:"Instances that are not covered, whatever else is said."`
 }
 
 type shapeExcept struct {
-	Tags map[string]shapeTagValue `json:"tags,omitempty" jsonschema:"minProperties=1" jsonschema_description:"Instances that have any of these tags."`
+	Tags map[string]shapeTagValue `json:"tags,omitempty" jsonschema_description:"Instances that have any of these tags."`
 	IDs  []string                 `json:"ids,omitempty" jsonschema:"minItems=1" jsonschema_description:"Instances with any of these ids."`
 }
 

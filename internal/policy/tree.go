@@ -3,8 +3,10 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -144,16 +146,22 @@ func (r *reader) syntax(src *source, err error) {
 	case strings.Contains(indent, "\t"):
 		at = src.at(at.Line, strings.IndexByte(indent, '\t')+1)
 		r.complain(at, "", "a tab stands where YAML wants spaces", "indent with spaces")
-	case strings.Contains(message, "alias"):
-		r.complain(at, "", "after * the name of an anchor is wanted", `to say any value, write "*" in quotes`)
+	case bareStar().MatchString(line):
+		at = src.at(at.Line, utf8.RuneCountInString(line[:bareStar().FindStringSubmatchIndex(line)[2]])+1)
+		r.complain(at, "", "a * without quotes is YAML's sign for an alias", `to say any value, write "*"`)
 	case strings.Contains(message, "mapping value is not allowed"):
 		r.complain(at, "", "is not YAML: a second colon on one line, or a line that is indented otherwise than its neighbours", "put text that has a colon in quotes")
+	case strings.Contains(message, "value is not allowed in this context"):
+		r.complain(at, "", "is not YAML: a value stands where none can", "is the line indented like its neighbours?")
 	case strings.Contains(message, "is a reserved character"):
 		r.complain(at, "", "is not YAML: "+plainMessage(message), "put the text in quotes")
 	default:
 		r.complain(at, "", "is not YAML: "+plainMessage(message), "")
 	}
 }
+
+// bareStar finds a star where a value is wanted.
+func bareStar() *regexp.Regexp { return regexp.MustCompile(`[-:,\[]\s*(\*)\s*(?:[,}\]#]|$)`) }
 
 func plainMessage(message string) string {
 	first, _, _ := strings.Cut(message, "\n")

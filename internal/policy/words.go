@@ -15,13 +15,13 @@ func nearest(word string, candidates []string) (string, bool) {
 	for _, c := range candidates {
 		d := distance(lower, strings.ToLower(c))
 		if len(lower) >= 4 && len(c) >= 4 && (strings.HasPrefix(c, lower) || strings.HasPrefix(lower, c)) {
-			d = min(d, 2)
+			d = 1
 		}
 		if d < least {
 			best, least = c, d
 		}
 	}
-	if best == "" || least > max(1, min(len(word), len(best))/3) {
+	if best == "" || least > max(1, (min(len(word), len(best))+1)/3) {
 		return "", false
 	}
 	return best, true
