@@ -33,6 +33,7 @@ var rules = []rule{
 	{"nova", 400, "can not find requested image", cloud.ErrNotFound},
 	{"nova", 403, "quota", cloud.ErrQuota},
 	{"nova", 403, "limit", cloud.ErrQuota},
+	{"nova", 403, "maximum number", cloud.ErrQuota},
 	{"nova", 500, "overlimit", cloud.ErrQuota},
 	{"nova", 409, "task_state", cloud.ErrInUse}, // it is busy with something else, such as another image, and will be free
 	{"nova", 409, "", cloud.ErrConflict},

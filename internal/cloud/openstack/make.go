@@ -41,60 +41,23 @@ func (p *Provider) CreateSnapshot(ctx context.Context, req cloud.NewSnapshot) (c
 	return p.snapshotOf(r, answer.Snapshot), nil
 }
 
-// novas is how nova names the snapshots under the image of a volume-backed server.
-const novas = "snapshot for "
-
-// DeleteSnapshot deletes one. Cinder would delete it from under an image, too: so for those that nova has made we look at
-// the images first. See cloud.Snapshotter.
+// DeleteSnapshot deletes one. Cinder would delete it from under an image too, as Traits.RefusesInUse says. See
+// cloud.Snapshotter.
 func (p *Provider) DeleteSnapshot(ctx context.Context, ref cloud.Ref) error {
-	const op = "snapshot.delete"
+	return p.remove(ctx, "snapshot.delete", ref, "snapshots", func(r *region) *service { return r.volume })
+}
+
+// remove deletes one thing.
+func (p *Provider) remove(ctx context.Context, op string, ref cloud.Ref, things string, to func(*region) *service) error {
 	r, err := p.in(ctx, op, ref)
 	if err != nil {
 		return err
 	}
 	if !possible.MatchString(ref.ID) {
-		return &cloud.Error{Op: op, Ref: ref, Class: cloud.ErrNotFound, Err: errors.New("no snapshot has such an id")}
+		return &cloud.Error{Op: op, Ref: ref, Class: cloud.ErrNotFound, Err: errors.New("nothing has such an id")}
 	}
-	s, err := p.snapshot(ctx, op, r, ref.ID)
-	if err != nil {
-		return err
-	}
-	if s.Status == "deleting" {
-		return nil // it is on its way, and cinder would refuse to be told again
-	}
-	if strings.HasPrefix(s.Name, novas) {
-		if err := p.standing(ctx, op, ref, r); err != nil {
-			return err
-		}
-	}
-	_, err = p.send(ctx, request{op: op, ref: ref, to: r.volume, method: http.MethodDelete, path: []string{"snapshots", ref.ID}}, nil)
+	_, err = p.send(ctx, request{op: op, ref: ref, to: to(r), method: http.MethodDelete, path: []string{things, ref.ID}}, nil)
 	return err
-}
-
-// standing is ErrInUse when an image stands on the snapshot.
-func (p *Provider) standing(ctx context.Context, op string, ref cloud.Ref, r *region) error {
-	if r.image == nil {
-		return nil
-	}
-	at := ""
-	for {
-		c, _ := parseCursor(at)
-		found, next, err := p.imagesPage(ctx, op, p.place(cloud.Query{Region: ref.Region}, cloud.KindImage), r, url.Values{"bdm_v2": {"True"}}, c)
-		if err != nil {
-			return err
-		}
-		for _, i := range found {
-			for _, d := range devicesOf(i) {
-				if d.Snapshot == ref.ID {
-					return &cloud.Error{Op: op, Ref: ref, Class: cloud.ErrInUse, Err: fmt.Errorf("image %s (%s) stands on it", i.ID, short(i.Name))}
-				}
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		at = next
-	}
 }
 
 // CreateImage starts an image of a server, which keeps running: nova quiesces where the guest's agent can, and reboots
@@ -159,16 +122,7 @@ func cut(s string, n int) string {
 
 // DeleteImage deletes the image alone. See cloud.Imager.
 func (p *Provider) DeleteImage(ctx context.Context, ref cloud.Ref) error {
-	const op = "image.delete"
-	r, err := p.in(ctx, op, ref)
-	if err != nil {
-		return err
-	}
-	if !possible.MatchString(ref.ID) {
-		return &cloud.Error{Op: op, Ref: ref, Class: cloud.ErrNotFound, Err: errors.New("no image has such an id")}
-	}
-	_, err = p.send(ctx, request{op: op, ref: ref, to: r.image, method: http.MethodDelete, path: []string{"images", ref.ID}}, nil)
-	return err
+	return p.remove(ctx, "image.delete", ref, "images", func(r *region) *service { return r.image })
 }
 
 // CreateDisk starts a volume from a snapshot, unless there is one that carries the same TagAction. See cloud.DiskMaker.

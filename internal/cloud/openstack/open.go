@@ -100,7 +100,8 @@ func Open(_ context.Context, cfg Config) (*Provider, error) {
 func (p *Provider) Close() { p.http.CloseIdleConnections() }
 
 // Traits are facts about OpenStack. Of the 128 properties that glance allows an image, nova and the image that the server
-// was made from take some two dozen.
+// was made from take some two dozen. ImageHasDisks stays false, as it holds of volume-backed servers only: those are the
+// ones without LocalRoot.
 func (p *Provider) Traits() cloud.Traits {
 	return cloud.Traits{Cloud: "openstack", MaxTags: 100, MaxTagKey: 255, MaxTagValue: 255}
 }

@@ -153,7 +153,7 @@ func (r *rig) subject(t *testing.T, volumeBacked bool) cloudtest.Subject {
 		Provoke: faults.provoke, Requests: faults.requests,
 		Unprovokable: []error{cloud.ErrUnsupported},
 		Lock:         r.lock, Dispose: func(t *testing.T, ref cloud.Ref) { r.remove(t, ref) },
-		LaunchTokens: true, DiskTokens: true, ImagesStand: volumeBacked,
+		LaunchTokens: true, DiskTokens: true, ImagesStand: volumeBacked, ImageHoldsDisks: volumeBacked,
 	}
 }
 
