@@ -62,7 +62,7 @@ func read(t *testing.T, raw string, d notice.Digest) {
 		t.Errorf("Subject %q (%v), want %q", subject, err, d.Subject())
 	}
 	for header, want := range map[string]string{
-		"From": `"Stint" <stint@example.com>`, "To": `<ops@example.com>, "Bob" <bob@example.com>`, "Message-Id": "<stint.0123abcd@example.com>",
+		"From": `"Stint" <stint@example.com>`, "To": `<ops@example.com>, "Bob" <bob@example.com>`, "Message-Id": "<stint." + d.ID + "@example.com>",
 		"Auto-Submitted": "auto-generated", "Bcc": "", "X-Evil": "", "User-Agent": "stint", "Date": "Mon, 02 Mar 2026 04:00:00 +0000",
 	} {
 		if got := m.Header.Get(header); got != want {
