@@ -20,7 +20,8 @@
 //   - Nova hands the properties of the image that a server was made from down to every image of that server, ours
 //     included. Each image that we make is therefore signed with its name, and tags of ours under another name are not
 //     believed: a copy that somebody takes of a restored server must never look like a backup that we may delete.
-//   - An image of a volume-backed server stands on snapshots of all its volumes, is active before these are complete, and
-//     leaves them behind when it is deleted. An image of any other server holds the root disk alone.
+//   - An image of a volume-backed server stands on snapshots of all its volumes, which stay behind when it is deleted and
+//     carry no tags. Glance calls it active before they are complete and after they are gone; it is ready here when all of
+//     them are, and failed when one of them is failed or gone. An image of any other server holds the root disk alone.
 //   - A group's snapshot cannot be deleted alone: it is Managed by "cinder-group".
 package openstack

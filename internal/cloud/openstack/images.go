@@ -92,7 +92,47 @@ func (p *Provider) Images(ctx context.Context, q cloud.Query, at string) (cloud.
 			page.Items = append(page.Items, v)
 		}
 	}
+	if err := p.standing(ctx, op, ref, r, page.Items); err != nil {
+		return cloud.Page[cloud.Image]{}, err
+	}
 	return page, nil
+}
+
+// standing looks at the snapshots that ready images stand on. Glance calls such an image active while they are still
+// being made, and for ever, even when they have failed or are gone.
+func (p *Provider) standing(ctx context.Context, op string, ref cloud.Ref, r *region, images []cloud.Image) error {
+	wanted := map[string]snapshot{}
+	for _, i := range images {
+		if i.State == cloud.StateReady {
+			for _, id := range i.Snapshots {
+				wanted[id] = snapshot{}
+			}
+		}
+	}
+	if len(wanted) == 0 || r.volume == nil {
+		return nil
+	}
+	if err := p.lookUp(ctx, op, ref, r, wanted); err != nil {
+		return err
+	}
+	for n := range images {
+		i := &images[n]
+		if i.State != cloud.StateReady {
+			continue
+		}
+		for _, id := range i.Snapshots {
+			s := wanted[id]
+			switch state := stateOf(snapshotStates, s.Status); {
+			case s.ID == "":
+				i.State, i.Detail = cloud.StateFailed, "snapshot "+id+", on which it stands, is gone"
+			case state == cloud.StateFailed || state == cloud.StateRetired:
+				i.State, i.Detail = cloud.StateFailed, "snapshot "+id+", on which it stands, is "+s.Status
+			case state != cloud.StateReady && i.State != cloud.StateFailed:
+				i.State, i.Detail = state, "snapshot "+id+", on which it stands, is "+s.Status
+			}
+		}
+	}
+	return nil
 }
 
 // imagesPage asks for one page of the project's images, visible or hidden, and says where the next one is.

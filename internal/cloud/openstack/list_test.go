@@ -1,6 +1,7 @@
 package openstack
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -275,7 +276,12 @@ func TestImage(t *testing.T) {
 		imageJSON("failed", map[string]any{"status": "queued", "size": nil, "os_glance_failed_import": "ceph"}),
 		imageJSON("empty", map[string]any{"status": "queued", "size": nil, "os_glance_failed_import": ""}),
 	}}
-	s := newStub(t, map[string]http.HandlerFunc{"GET " + imagesPath: images.ServeHTTP})
+	s := newStub(t, map[string]http.HandlerFunc{
+		"GET " + imagesPath:              images.ServeHTTP,
+		"GET " + snapshotsPath + "/root": says(200, nil, `{"snapshot": {"id": "root", "status": "available"}}`),
+		"GET " + snapshotsPath + "/data": says(200, nil, `{"snapshot": {"id": "data", "status": "available"}}`),
+		"GET " + snapshotsPath + "/more": says(200, nil, `{"snapshot": {"id": "more", "status": "available"}}`),
+	})
 	page, err := s.open(t, func(c *Config) { c.PageSize = 10 }).Images(t.Context(), north, "")
 	if err != nil || len(page.Items) != 4 {
 		t.Fatalf("Images: got %+v and %v, want four", page.Items, err)
@@ -285,11 +291,58 @@ func TestImage(t *testing.T) {
 		!full.Tags.Equal(cloud.TagsOf(map[string]string{"os_distro": "debian", "env": "prod", "keep": ""})) {
 		t.Errorf("image: got %+v, want it locked, of u7, ready, with the tags that people gave it", full)
 	}
-	if !slices.Equal(stands.Snapshots, []string{"root", "data", "more"}) || stands.Size != 8*gib {
-		t.Errorf("image of a volume-backed server: got %v, %d bytes, want root, data, more of 8 GiB", stands.Snapshots, stands.Size)
+	if stands.State != cloud.StateReady || !slices.Equal(stands.Snapshots, []string{"root", "data", "more"}) || stands.Size != 8*gib {
+		t.Errorf("image of a volume-backed server: got %v, %d bytes, want it ready, root, data, more of 8 GiB", stands.Snapshots, stands.Size)
 	}
 	if failed.State != cloud.StateFailed || !strings.Contains(failed.Detail, "ceph") || empty.State != cloud.StateWorking {
 		t.Errorf("queued images: got %v (%s) and %v, want the failed import failed and the other working", failed.State, failed.Detail, empty.State)
+	}
+}
+
+// Glance calls an image of a volume-backed server active whatever becomes of the snapshots under it. Only complete ones
+// make it good.
+func TestImageIsReadyWhenItsSnapshotsAre(t *testing.T) {
+	states := map[string]cloud.State{"available": cloud.StateReady, "creating": cloud.StateWorking, "error": cloud.StateFailed, "deleting": cloud.StateWorking, "gone": cloud.StateFailed, "new-word": cloud.StateUnknown}
+	for _, n := range []int{1, few + 1} { // asked for one by one, and listed
+		images := &things{kind: "images", fetch: func(r *http.Request, _ map[string]any) bool { return r.URL.Query().Get("os_hidden") == "" }}
+		snapshots := &things{kind: "snapshots"}
+		handlers := map[string]http.HandlerFunc{}
+		for status := range states {
+			var bdm []map[string]any
+			for i := range n {
+				id, real := fmt.Sprintf("%s-%d", status, i), "available"
+				if i == n-1 {
+					real = status
+				}
+				bdm = append(bdm, map[string]any{"snapshot_id": id, "boot_index": i})
+				handlers["GET "+snapshotsPath+"/"+id] = says(404, nil, `{"itemNotFound": {"code": 404, "message": "Snapshot could not be found."}}`)
+				if real != "gone" {
+					handlers["GET "+snapshotsPath+"/"+id] = says(200, nil, fmt.Sprintf(`{"snapshot": {"id": %q, "status": %q}}`, id, real))
+					snapshots.items = append(snapshots.items, snapshotJSON(id, map[string]any{"status": real}))
+				}
+			}
+			text, _ := json.Marshal(bdm)
+			images.items = append(images.items, imageJSON(status, map[string]any{"size": 0, "block_device_mapping": string(text)}))
+		}
+		handlers["GET "+imagesPath], handlers["GET "+snapshotsPath+"/detail"] = images.ServeHTTP, snapshots.ServeHTTP
+		s := newStub(t, handlers)
+		got := 0
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			page, err := s.open(t, nil).Images(t.Context(), north, cursor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range page.Items {
+				got++
+				if i.State != states[i.Name] || (i.State == cloud.StateReady) != (i.Detail == "active") {
+					t.Errorf("image on %d snapshots of which one is %s: got %v (%s), want %v", n, i.Name, i.State, i.Detail, states[i.Name])
+				}
+			}
+			cursor = page.Next
+		}
+		if got != len(states) {
+			t.Errorf("Images: got %d, want %d", got, len(states))
+		}
 	}
 }
 

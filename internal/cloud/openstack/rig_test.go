@@ -28,6 +28,61 @@ func TestOnRig(t *testing.T) {
 	})
 }
 
+// TestOnRigInheritedTags proves what TestInheritedTagsAreNotBelieved assumes: nova hands the properties of the image that a
+// server was made from down to the images of that server.
+func TestOnRigInheritedTags(t *testing.T) {
+	rig := openRig(t)
+	p, ctx := rig.hands, t.Context()
+	imageOf := func(instance, name string, tags cloud.Tags) cloud.Image {
+		t.Helper()
+		made, err := p.CreateImage(ctx, cloud.NewImage{Region: rig.where.id, Instance: instance, Name: name, Tags: tags})
+		if err != nil {
+			t.Fatalf("CreateImage(%s): got %v, want no error", name, err)
+		}
+		t.Cleanup(func() { _ = p.DeleteImage(context.Background(), made.Ref) })
+		rig.settle(t, made.Ref)
+		return made
+	}
+	listed := func(id string) cloud.Image {
+		t.Helper()
+		page, err := p.Images(ctx, cloud.Query{Region: rig.where.id, IDs: []string{id}}, "")
+		if err != nil || len(page.Items) != 1 || page.Items[0].State != cloud.StateReady {
+			t.Fatalf("Images(%s): got %+v and %v, want it ready", id, page.Items, err)
+		}
+		return page.Items[0]
+	}
+	source := rig.launch(t, false, "source", 0, nil)
+	backup := imageOf(source.Ref.ID, "nightly-1", cloud.TagsOf(map[string]string{cloud.TagPolicy: "nightly", cloud.TagBackup: "b1", "owner": "alice"}))
+	if err := p.SetTags(ctx, backup.Ref, cloud.Tags{{Key: cloud.TagHold, Value: "the auditor"}}); err != nil {
+		t.Fatalf("SetTags: got %v, want no error", err)
+	}
+	restored, err := p.RunInstance(ctx, cloud.NewInstance{Region: rig.where.id, Image: backup.Ref.ID, Name: "restored", Type: rigFlavor, Network: "none", Tags: cloud.Tags{{Key: cloud.TagRestored, Value: "b1"}}})
+	if err != nil {
+		t.Fatalf("RunInstance: got %v, want no error", err)
+	}
+	t.Cleanup(func() { rig.remove(t, restored.Ref) })
+	rig.settle(t, restored.Ref)
+
+	var made struct {
+		ID string `json:"image_id"`
+	}
+	rig.must(t, "POST", rig.where.compute, map[string]any{"createImage": map[string]any{"name": "by hand"}}, &made, "servers", restored.Ref.ID, "action")
+	manual := p.ref(rig.where, cloud.KindImage, made.ID)
+	t.Cleanup(func() { _ = p.DeleteImage(context.Background(), manual) })
+	rig.settle(t, manual)
+	raw, err := p.image(ctx, "rig", rig.where, made.ID)
+	if err != nil || raw.properties[cloud.TagPolicy] != "nightly" {
+		t.Fatalf("properties of an image by hand of a restored server: got %v and %v, want the backup's handed down", raw.properties, err)
+	}
+	if got := listed(made.ID).Tags; got.Has(cloud.TagPolicy) || got.Has(cloud.TagBackup) || got.Has(cloud.TagHold) || got.Value("owner") != "alice" {
+		t.Errorf("tags of an image by hand of a restored server: got %v, want none of ours, and the owner", got)
+	}
+	second := imageOf(restored.Ref.ID, "nightly-2", cloud.TagsOf(map[string]string{cloud.TagPolicy: "nightly", cloud.TagBackup: "b2"}))
+	if got := listed(second.Ref.ID).Tags; got.Value(cloud.TagBackup) != "b2" || got.Has(cloud.TagHold) {
+		t.Errorf("tags of a backup of a restored server: got %v, want its own and no hold", got)
+	}
+}
+
 // rig is a real cloud, with a project of the test's own in it.
 type rig struct {
 	yaml  string    // of the project's user
@@ -174,7 +229,7 @@ func (r *rig) launch(t *testing.T, volumeBacked bool, name string, dataDisks int
 	body := map[string]any{"name": name, "flavorRef": r.flavor(t), "networks": "none", "metadata": metadata(cloud.KindInstance, tags)}
 	if volumeBacked {
 		root := make(map[string]any{"imageRef": r.image})
-		body["block_device_mapping_v2"] = []any{map[string]any{"boot_index": 0, "uuid": root, "source_type": "volume", "destination_type": "volume"}}
+		body["block_device_mapping_v2"] = []any{map[string]any{"boot_index": 0, "uuid": root, "source_type": "volume", "destination_type": "volume", "delete_on_termination": true}}
 	} else {
 		body["imageRef"] = r.image
 	}
@@ -228,18 +283,13 @@ func (r *rig) settle(t *testing.T, ref cloud.Ref) {
 			page, err = r.hands.Disks(ctx, q, "")
 			busy = len(page.Items) > 0 && page.Items[0].State == cloud.StateWorking
 		case cloud.KindSnapshot:
-			busy, err = r.snapshotBusy(ctx, ref.ID)
+			var page cloud.Page[cloud.Snapshot]
+			page, err = r.hands.Snapshots(ctx, q, "")
+			busy = len(page.Items) > 0 && page.Items[0].State == cloud.StateWorking
 		case cloud.KindImage:
 			var page cloud.Page[cloud.Image]
 			page, err = r.hands.Images(ctx, q, "")
-			for _, i := range page.Items {
-				busy = busy || i.State == cloud.StateWorking
-				for _, s := range i.Snapshots {
-					more, _ := r.snapshotBusy(ctx, s)
-					busy = busy || more
-				}
-			}
-			busy = busy || r.imaging(ctx)
+			busy = len(page.Items) > 0 && page.Items[0].State == cloud.StateWorking || r.imaging(ctx)
 		}
 		if err != nil {
 			t.Fatalf("settling %s: %v", ref, err)
@@ -260,14 +310,6 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-}
-
-func (r *rig) snapshotBusy(ctx context.Context, id string) (bool, error) {
-	s, err := r.hands.snapshot(ctx, "rig", r.where, id)
-	if cloud.ClassOf(err) == cloud.ErrNotFound {
-		return false, nil
-	}
-	return err == nil && stateOf(snapshotStates, s.Status) == cloud.StateWorking, err
 }
 
 // imaging says whether some server is still busy with an image of itself: it clears that after the image is active, and

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -142,7 +141,7 @@ func (p *Provider) instance(r *region, s server) cloud.Instance {
 	return i
 }
 
-// few is how many volumes are asked for one by one; for more the listing of all is cheaper.
+// few is how many volumes or snapshots are asked for one by one; for more the listing of all is cheaper.
 const few = 4
 
 // devices asks cinder where the volumes of the servers are attached, and puts them in order. A server that was not made
@@ -197,7 +196,7 @@ func (p *Provider) attached(ctx context.Context, op string, ref cloud.Ref, r *re
 	var c cursor
 	for {
 		var answer volumesPage
-		if err := p.list(ctx, request{op: op, ref: ref, to: r.volume, path: []string{"volumes", "detail"}, query: url.Values{}}, c, &answer); err != nil {
+		if err := p.list(ctx, request{op: op, ref: ref, to: r.volume, path: []string{"volumes", "detail"}}, c, &answer); err != nil {
 			return err
 		}
 		for _, v := range answer.Volumes {

@@ -168,6 +168,11 @@ type snapshot struct {
 	Created  string            `json:"created_at"`
 }
 
+type snapshotsPage struct {
+	Snapshots []snapshot `json:"snapshots"`
+	Links     []link     `json:"snapshots_links"`
+}
+
 // Snapshots lists the volume snapshots of the project. See cloud.Provider.
 func (p *Provider) Snapshots(ctx context.Context, q cloud.Query, at string) (cloud.Page[cloud.Snapshot], error) {
 	const op = "snapshot.list"
@@ -195,10 +200,7 @@ func (p *Provider) Snapshots(ctx context.Context, q cloud.Query, at string) (clo
 		page.Next = got.Next
 		return page, nil
 	}
-	var answer struct {
-		Snapshots []snapshot `json:"snapshots"`
-		Links     []link     `json:"snapshots_links"`
-	}
+	var answer snapshotsPage
 	c, err := p.filtered(ctx, op, r, "snapshots", q, at, &answer)
 	if err != nil {
 		return cloud.Page[cloud.Snapshot]{}, err
@@ -219,6 +221,38 @@ func (p *Provider) snapshot(ctx context.Context, op string, r *region, id string
 	}
 	_, err := p.send(ctx, request{op: op, ref: p.ref(r, cloud.KindSnapshot, id), to: r.volume, method: http.MethodGet, path: []string{"snapshots", id}}, &answer)
 	return answer.Snapshot, err
+}
+
+// lookUp fills in those of the wanted snapshots that exist: few are asked for one by one, for more all are listed.
+func (p *Provider) lookUp(ctx context.Context, op string, ref cloud.Ref, r *region, wanted map[string]snapshot) error {
+	if len(wanted) <= few {
+		for id := range wanted {
+			s, err := p.snapshot(ctx, op, r, id)
+			if err != nil && cloud.ClassOf(err) != cloud.ErrNotFound {
+				return about(err, op, ref)
+			}
+			wanted[id] = s
+		}
+		return nil
+	}
+	missing := len(wanted)
+	var c cursor
+	for {
+		var answer snapshotsPage
+		if err := p.list(ctx, request{op: op, ref: ref, to: r.volume, path: []string{"snapshots", "detail"}}, c, &answer); err != nil {
+			return err
+		}
+		for _, s := range answer.Snapshots {
+			if old, ok := wanted[s.ID]; ok && old.ID == "" {
+				wanted[s.ID] = s
+				missing--
+			}
+		}
+		if missing == 0 || !more(answer.Links) || len(answer.Snapshots) == 0 {
+			return nil
+		}
+		c = c.after(idsOf(answer.Snapshots, func(s snapshot) string { return s.ID }))
+	}
 }
 
 func (p *Provider) snapshotOf(r *region, s snapshot) cloud.Snapshot {
