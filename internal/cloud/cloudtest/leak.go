@@ -17,7 +17,7 @@ func goroutines(t *testing.T) (check func()) {
 	}
 	return func() {
 		t.Helper()
-		deadline := time.Now().Add(5 * time.Second)
+		deadline := time.Now().Add(2 * time.Second)
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
