@@ -1,0 +1,299 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stint-cloud/stint/internal/app"
+	"github.com/stint-cloud/stint/internal/cloud"
+)
+
+// shownStatus is how many instances status lists of each kind that needs no care, unless it is asked for all.
+const shownStatus = 40
+
+func (s *shell) statusCommand() *cobra.Command {
+	var wide bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "What is protected, what is not, what failed, what is next",
+		Long: `Status says from memory, without calling a cloud, how well each instance is protected by each policy that selects
+it, how old its newest good backup is, and what is wrong. It uses the policies of -f, else those that the database was
+last used with.
+
+  protected    the newest complete backup is as young as the schedule promises
+  late         there is one, but it is older than the schedule promises
+  waiting      the instance is too new to have had a slot
+  unprotected  no complete backup, or no policy selects the instance
+  unknown      it could not be seen
+
+Exit code 3 when something is late or unprotected although a policy selects it, or an incident is open.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.status(cmd.Context(), wide) },
+	}
+	cmd.Flags().BoolVarP(&wide, "wide", "w", false, "list every instance, with ids and the reason")
+	return cmd
+}
+
+type statusView struct {
+	At        time.Time          `json:"at"`
+	OK        bool               `json:"ok"`
+	Counts    map[app.Cover]int  `json:"counts"`
+	Free      int                `json:"without-policy"` // instances that no policy selects; they are among the unprotected
+	Instances []app.Protection   `json:"instances"`
+	Policies  []app.PolicyStatus `json:"policies"`
+	Incidents []incidentView     `json:"incidents"`
+	Surveys   []surveyView       `json:"surveys"`
+	Active    []runView          `json:"active-runs"`
+}
+
+func (s *shell) status(ctx context.Context, wide bool) error {
+	m, err := s.openExisting(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	rules, err := s.findRules(ctx, m)
+	if err != nil {
+		return err
+	}
+	a := app.New(app.Options{Rules: rules, Store: m})
+	st, err := a.Status(ctx, now())
+	if err != nil {
+		return err
+	}
+	ok := statusOK(st)
+	if s.json() {
+		err = s.printJSON(viewStatus(st, ok))
+	} else {
+		out := s.page()
+		out.showStatus(st, wide)
+		err = out.Flush()
+	}
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return code(exitPartly)
+	}
+	return nil
+}
+
+// statusOK says whether nothing needs care. Instances without any policy do not count: nobody said that they matter.
+func statusOK(st app.Status) bool {
+	bad := slices.ContainsFunc(st.Protected, func(p app.Protection) bool {
+		return p.Policy != "" && (p.Cover == app.CoverLate || p.Cover == app.CoverNone || p.Cover == app.CoverUnknown)
+	})
+	return !bad && len(st.Incidents) == 0
+}
+
+func viewStatus(st app.Status, ok bool) statusView {
+	v := statusView{
+		At: st.At, OK: ok, Counts: st.Counts, Instances: st.Protected, Policies: st.Policies,
+		Incidents: []incidentView{}, Surveys: []surveyView{}, Active: []runView{},
+	}
+	if v.Instances == nil {
+		v.Instances = []app.Protection{}
+	}
+	if v.Policies == nil {
+		v.Policies = []app.PolicyStatus{}
+	}
+	for _, p := range st.Protected {
+		if p.Policy == "" {
+			v.Free++
+		}
+	}
+	for _, in := range st.Incidents {
+		v.Incidents = append(v.Incidents, viewIncident(in))
+	}
+	for _, x := range st.Surveys {
+		v.Surveys = append(v.Surveys, viewSurvey(x))
+	}
+	for _, r := range st.Active {
+		v.Active = append(v.Active, viewRun(r))
+	}
+	return v
+}
+
+// coverOrder is worst first: what needs care is read first.
+func coverOrder() []app.Cover {
+	return []app.Cover{app.CoverNone, app.CoverLate, app.CoverUnknown, app.CoverWaiting, app.CoverGood}
+}
+
+func (t terminal) cover(c app.Cover) string {
+	switch c {
+	case app.CoverGood:
+		return t.green(string(c))
+	case app.CoverWaiting:
+		return t.cyan(string(c))
+	case app.CoverLate:
+		return t.yellow(string(c))
+	}
+	return t.red(string(c))
+}
+
+func (p *page) showStatus(st app.Status, wide bool) {
+	p.showCounts(st)
+	p.showPolicies(st)
+	p.showInstances(st, wide)
+	if n := len(st.Active); n > 0 {
+		p.line("")
+		p.line("%s", p.bold("At work"))
+		for _, r := range st.Active {
+			p.line("  run %s  %s  %s", r.ID, cmp.Or(r.Policy, r.Trigger), p.dim("since "+p.time(r.StartedAt)))
+		}
+	}
+	p.showLooks(st)
+	p.line("")
+	if len(st.Incidents) == 0 {
+		p.line("%s", p.green("No incident is open."))
+		return
+	}
+	p.line("%s", p.bold(count(len(st.Incidents), "incident is open", "incidents are open")))
+	for _, in := range st.Incidents {
+		p.wrap(p.red("✗ "), "  ", in.Title)
+		p.line("  %s", p.dim(fmt.Sprintf("since %s (%s), seen %s", p.time(in.OpenedAt), ago(st.At, in.OpenedAt), times(in.Count))))
+	}
+}
+
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return thousands(n) + " times"
+}
+
+func (p *page) showCounts(st app.Status) {
+	free := 0
+	for _, x := range st.Protected {
+		if x.Policy == "" {
+			free++
+		}
+	}
+	var parts []string
+	for i := len(coverOrder()) - 1; i >= 0; i-- {
+		c := coverOrder()[i]
+		n := st.Counts[c]
+		if c == app.CoverNone {
+			n -= free
+		}
+		if n > 0 {
+			parts = append(parts, thousands(n)+" "+p.cover(c))
+		}
+	}
+	if free > 0 {
+		parts = append(parts, thousands(free)+" "+p.dim("without a policy"))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "No instance is known. `stint plan` looks for them.")
+	}
+	p.line("%s", strings.Join(parts, "  ·  "))
+}
+
+func (p *page) showPolicies(st app.Status) {
+	if len(st.Policies) == 0 {
+		p.line("%s", p.dim("No policies are known to this database: name them with -f."))
+		return
+	}
+	p.line("")
+	var rows [][]string
+	for _, x := range st.Policies {
+		next := "never"
+		switch {
+		case x.Disabled:
+			next = p.yellow("disabled")
+		case !x.Next.IsZero():
+			next = p.time(x.Next) + p.dim("  "+ago(st.At, x.Next))
+		}
+		rows = append(rows, []string{p.bold(x.Name), thousands(x.Instances), thousands(x.Backups), next})
+	}
+	p.table([]string{"POLICY", "INSTANCES", "BACKUPS", "NEXT SLOT"}, rows)
+}
+
+func (p *page) showInstances(st app.Status, wide bool) {
+	if len(st.Protected) == 0 {
+		return
+	}
+	p.line("")
+	head := []string{"INSTANCE", "PLACE", "POLICY", "STATE", "NEWEST", "BACKUPS"}
+	if wide {
+		head = append(head, "ID", "WHY")
+	}
+	var rows [][]string
+	hidden := 0
+	for _, c := range coverOrder() {
+		n := 0
+		for _, x := range st.Protected {
+			if x.Cover != c {
+				continue
+			}
+			if n++; n > shownStatus && !wide {
+				hidden++
+				continue
+			}
+			rows = append(rows, p.instance(st, x, wide))
+		}
+	}
+	p.table(head, rows)
+	if hidden > 0 {
+		p.line("%s", p.dim("… and "+count(hidden, "more line", "more lines")+" (--wide shows all)"))
+	}
+}
+
+func (p *page) instance(st app.Status, x app.Protection, wide bool) []string {
+	newest := p.dim("–")
+	if !x.Newest.IsZero() {
+		newest = ago(st.At, x.Newest)
+	}
+	backups := thousands(x.Backups)
+	if x.Held > 0 {
+		backups += fmt.Sprintf(", %d held", x.Held)
+	}
+	if x.Pending > 0 {
+		backups += fmt.Sprintf(", %d in the making", x.Pending)
+	}
+	pol := x.Policy
+	if pol == "" {
+		pol, backups = p.dim("none"), p.dim("–")
+	}
+	row := []string{cmp.Or(x.Name, x.Instance.ID), x.Place.String(), pol, p.cover(x.Cover), newest, backups}
+	if wide {
+		row = append(row, x.Instance.ID, x.Why)
+	}
+	return row
+}
+
+// showLooks says what could not be seen.
+func (p *page) showLooks(st app.Status) {
+	byWhy := map[string][]cloud.Scope{}
+	var order []string
+	for _, x := range st.Surveys {
+		if x.Look.Problem == "" {
+			continue
+		}
+		if _, ok := byWhy[x.Look.Problem]; !ok {
+			order = append(order, x.Look.Problem)
+		}
+		byWhy[x.Look.Problem] = append(byWhy[x.Look.Problem], x.Scope)
+	}
+	if len(order) == 0 {
+		return
+	}
+	p.line("")
+	p.line("%s", p.bold("Could not be seen"))
+	for _, why := range order {
+		names := make([]string, 0, len(byWhy[why]))
+		for _, sc := range byWhy[why] {
+			names = append(names, sc.String())
+		}
+		p.wrap(p.red("✗ "), "  ", strings.Join(names, ", ")+": "+why)
+	}
+}

@@ -1,0 +1,89 @@
+// Package clouds is the list of clouds: which word in a policy file stands for which provider, at what pace each is
+// asked, and what surrounds every call.
+//
+// It promises that an account's secrets are resolved when it is opened and are never printed, and that every mutating
+// call and every failed look is written into the record. It refuses to know anything about what the calls are for.
+package clouds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/cloud/aws"
+	"github.com/stint-cloud/stint/internal/cloud/openstack"
+	"github.com/stint-cloud/stint/internal/config"
+	"github.com/stint-cloud/stint/internal/policy"
+)
+
+// entry is one cloud.
+type entry struct {
+	name string
+	open func(ctx context.Context, a policy.Account, sys config.System) (cloud.Provider, error)
+	pace paces
+}
+
+// list names every cloud that this version speaks to.
+func list() []entry {
+	return []entry{
+		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10}},
+		{name: "openstack", open: openOpenStack, pace: paces{reads: 20, writes: 5}},
+	}
+}
+
+func find(name string) (entry, bool) {
+	for _, e := range list() {
+		if e.name == name {
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+// Opener reaches accounts. It makes no call; what is wrong with an account's credentials comes with the account's name.
+func Opener(ctx context.Context, sys config.System) func(policy.Account) (cloud.Provider, error) {
+	return func(a policy.Account) (cloud.Provider, error) {
+		e, ok := find(a.Cloud)
+		if !ok {
+			return nil, &cloud.Error{Op: "account.open", Ref: cloud.Ref{Account: a.Name}, Class: cloud.ErrUnsupported, Err: fmt.Errorf("this version does not speak to the cloud %q", a.Cloud)}
+		}
+		p, err := e.open(ctx, a, sys)
+		var known *cloud.Error
+		if err != nil && !errors.As(err, &known) {
+			err = &cloud.Error{Op: "account.open", Ref: cloud.Ref{Account: a.Name}, Class: cloud.ErrDenied, Code: "Credentials", Err: err}
+		}
+		return p, err
+	}
+}
+
+func openAWS(ctx context.Context, a policy.Account, sys config.System) (cloud.Provider, error) {
+	c, err := AWSConfig(a, sys)
+	if err != nil {
+		return nil, err
+	}
+	return aws.Open(ctx, c)
+}
+
+// AWSConfig resolves an AWS account's credentials.
+func AWSConfig(a policy.Account, sys config.System) (aws.Config, error) {
+	c := aws.Config{
+		Account: a.Name, Endpoint: a.Endpoint, Profile: a.Credentials.Profile,
+		AssumeRole: a.Credentials.AssumeRole, ExternalID: a.Credentials.ExternalID,
+	}
+	if len(a.Regions) > 0 {
+		c.DefaultRegion = a.Regions[0]
+	}
+	err := config.ResolveAll(sys, map[string]string{
+		"access-key": string(a.Credentials.AccessKey), "secret-key": string(a.Credentials.SecretKey), "token": string(a.Credentials.Token),
+	}, map[string]*string{"access-key": &c.AccessKey, "secret-key": &c.SecretKey, "token": &c.SessionToken})
+	return c, err
+}
+
+func openOpenStack(ctx context.Context, a policy.Account, _ config.System) (cloud.Provider, error) {
+	c := openstack.Config{Account: a.Name, Cloud: a.Credentials.CloudsYAML, Endpoint: a.Endpoint}
+	if len(a.Regions) > 0 {
+		c.Region = a.Regions[0]
+	}
+	return openstack.Open(ctx, c)
+}
