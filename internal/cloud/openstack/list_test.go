@@ -258,6 +258,15 @@ func TestInstance(t *testing.T) {
 	}
 }
 
+// Of a server whose cell is down nova tells the id alone. Taken for one without tags it would lose the tag that spares it.
+func TestServerOfACellThatIsDownFailsTheListing(t *testing.T) {
+	down := map[string]any{"id": "s2", "status": "UNKNOWN", "tenant_id": stubProject, "created": "2026-01-02T03:04:05Z"}
+	s := newStub(t, map[string]http.HandlerFunc{"GET " + serversPath + "/detail": (&things{kind: "servers", items: []map[string]any{serverJSON("s1", nil), down}}).ServeHTTP})
+	if page, err := s.open(t, nil).Instances(t.Context(), north, ""); !errors.Is(err, cloud.ErrTransient) || len(page.Items) != 0 {
+		t.Errorf("Instances with a cell down: got %v and %v, want ErrTransient and no items", page.Items, err)
+	}
+}
+
 func TestInstanceWithoutVolumesAsksNoVolumes(t *testing.T) {
 	s := newStub(t, map[string]http.HandlerFunc{"GET " + serversPath + "/detail": (&things{kind: "servers", items: many(2, serverJSON)}).ServeHTTP})
 	if _, err := s.open(t, nil).Instances(t.Context(), north, ""); err != nil {

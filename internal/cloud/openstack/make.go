@@ -183,7 +183,7 @@ func before[T any](ctx context.Context, region string, tags cloud.Tags, list fun
 // about gives the error of a look the name of the call that it was made for.
 func about(err error, op string, ref cloud.Ref) error {
 	var e *cloud.Error
-	if !errors.As(err, &e) {
+	if err == nil || !errors.As(err, &e) {
 		return err
 	}
 	own := *e

@@ -12,6 +12,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -80,7 +81,7 @@ func Open(_ context.Context, cfg Config) (*Provider, error) {
 		return nil, fmt.Errorf("openstack account %s: the address of the identity service is not a URL", cfg.Account)
 	}
 	p := &Provider{
-		account: cfg.Account, region: cmp.Or(cfg.Region, eo.Region), iface: cmp.Or(eo.Availability, gophercloud.AvailabilityPublic),
+		account: cfg.Account, region: cmp.Or(cfg.Region, eo.Region), iface: interfaceOf(eo.Availability),
 		auth: auth, http: cfg.HTTPClient, client: client, pageSize: cmp.Or(cfg.PageSize, 500),
 	}
 	if p.http == nil {
@@ -94,6 +95,11 @@ func Open(_ context.Context, cfg Config) (*Provider, error) {
 		}
 	}
 	return p, nil
+}
+
+// interfaceOf is which of a service's endpoints to use: people write public, publicURL or nothing.
+func interfaceOf(a gophercloud.Availability) gophercloud.Availability {
+	return cmp.Or(gophercloud.Availability(strings.TrimSuffix(string(a), "URL")), gophercloud.AvailabilityPublic)
 }
 
 // Close lets idle connections go. The provider can be used again afterwards.

@@ -157,6 +157,14 @@ func TestLoginRefused(t *testing.T) {
 	}
 }
 
+func TestLoginOfNoProject(t *testing.T) {
+	s := newStub(t, nil)
+	s.unscoped = true
+	if _, err := s.open(t, nil).Regions(t.Context()); !errors.Is(err, cloud.ErrDenied) || !strings.Contains(err.Error(), "project_name") {
+		t.Errorf("Regions() with credentials of no project: got %v, want ErrDenied with what to do", err)
+	}
+}
+
 func TestLoginUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -224,6 +232,60 @@ func TestLoginIsShared(t *testing.T) {
 	if n := s.logins(); n != 1 {
 		t.Errorf("logins that reached the cloud: got %d, want 1", n)
 	}
+}
+
+// What the cloud says to the one who logs in holds for all who wait: twenty wrong passwords would lock the user out.
+func TestLoginFailsForAllAtOnce(t *testing.T) {
+	s := newStub(t, nil)
+	s.refuse = true
+	leads := make(chan int, 1)
+	release := make(chan struct{})
+	gate := roundTripper(func(req *http.Request) (*http.Response, error) {
+		select {
+		case leads <- req.Context().Value(callerKey{}).(int):
+		default:
+		}
+		<-release
+		return http.DefaultTransport.RoundTrip(req)
+	})
+	p := s.open(t, func(c *Config) { c.HTTPClient = &http.Client{Transport: gate} })
+	var wg sync.WaitGroup
+	errs, waits := make([]error, 20), make([]*waiting, 20)
+	for i := range errs {
+		waits[i] = &waiting{Context: context.WithValue(t.Context(), callerKey{}, i), begun: make(chan struct{})}
+		wg.Go(func() { _, errs[i] = p.Regions(waits[i]) })
+	}
+	leader := <-leads
+	for i, w := range waits {
+		if i != leader {
+			<-w.begun
+		}
+	}
+	close(release)
+	wg.Wait()
+	for i, err := range errs {
+		if !errors.Is(err, cloud.ErrDenied) {
+			t.Errorf("caller %d: got %v, want ErrDenied", i, err)
+		}
+	}
+	if n := s.logins(); n != 1 {
+		t.Errorf("logins with a wrong password: got %d, want 1", n)
+	}
+}
+
+type callerKey struct{}
+
+// waiting is a context that tells when somebody begins to wait for its end.
+type waiting struct {
+	context.Context
+	once  sync.Once
+	begun chan struct{}
+}
+
+// Done tells.
+func (w *waiting) Done() <-chan struct{} {
+	w.once.Do(func() { close(w.begun) })
+	return w.Context.Done()
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

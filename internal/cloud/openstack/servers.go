@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -98,6 +99,11 @@ func (p *Provider) Instances(ctx context.Context, q cloud.Query, at string) (clo
 	}
 	page := cloud.Page[cloud.Instance]{Next: next}
 	for _, s := range found {
+		if s.Status == "UNKNOWN" && s.Metadata == nil {
+			// Its cell is down and nova tells little more than the id. Without its tags it must not pass for one that has none.
+			text := "the cell of server " + s.ID + " is down, so that its tags are unknown"
+			return cloud.Page[cloud.Instance]{}, &cloud.Error{Op: op, Ref: ref, Class: cloud.ErrTransient, Code: s.Status, Err: errors.New(text)}
+		}
 		if i := p.instance(r, s); s.Project == r.project && i.Tags.Contains(q.Tags) {
 			page.Items = append(page.Items, i)
 		}

@@ -30,8 +30,9 @@ type flight[T any] struct {
 }
 
 type attempt struct {
-	over chan struct{}
-	err  error
+	over   chan struct{}
+	err    error
+	gaveUp bool // by who made it, so that the error says nothing
 }
 
 func (f *flight[T]) do(ctx context.Context, work func(context.Context) (T, error)) (T, error) {
@@ -56,7 +57,7 @@ func (f *flight[T]) do(ctx context.Context, work func(context.Context) (T, error
 		case <-ctx.Done():
 			return zero, ctx.Err()
 		case <-mine.over:
-			if mine.err != nil && !errors.Is(mine.err, context.Canceled) && !errors.Is(mine.err, context.DeadlineExceeded) {
+			if !mine.gaveUp && mine.err != nil {
 				return zero, mine.err
 			}
 		}
@@ -64,7 +65,7 @@ func (f *flight[T]) do(ctx context.Context, work func(context.Context) (T, error
 }
 
 func (f *flight[T]) lead(ctx context.Context, mine *attempt, work func(context.Context) (T, error)) (T, error) {
-	mine.err = context.Canceled // what the others see should work panic
+	mine.gaveUp = true // unless we get to the end
 	defer func() {
 		f.mu.Lock()
 		f.ongoing = nil
@@ -72,7 +73,7 @@ func (f *flight[T]) lead(ctx context.Context, mine *attempt, work func(context.C
 		close(mine.over)
 	}()
 	value, err := work(ctx)
-	mine.err = err
+	mine.err, mine.gaveUp = err, err != nil && ctx.Err() != nil
 	if err == nil {
 		f.mu.Lock()
 		f.value, f.done = value, true
@@ -84,7 +85,6 @@ func (f *flight[T]) lead(ctx context.Context, mine *attempt, work func(context.C
 // session is what a login tells: who we are, and where the services are.
 type session struct {
 	project string
-	user    string
 	ids     []string // of the regions, sorted
 	regions map[string]*region
 }
@@ -137,7 +137,6 @@ func (p *Provider) read() (*session, error) {
 	result, ok := p.client.GetAuthResult().(interface {
 		ExtractServiceCatalog() (*tokens.ServiceCatalog, error)
 		ExtractProject() (*tokens.Project, error)
-		ExtractUser() (*tokens.User, error)
 	})
 	if !ok {
 		return nil, errNoScope
@@ -151,9 +150,6 @@ func (p *Provider) read() (*session, error) {
 		return nil, fmt.Errorf("the catalog of services cannot be read")
 	}
 	s := &session{project: project.ID, regions: map[string]*region{}}
-	if user, err := result.ExtractUser(); err == nil && user != nil {
-		s.user = user.ID
-	}
 	for _, entry := range catalog.Entries {
 		for _, e := range entry.Endpoints {
 			if e.Interface != string(p.iface) {
@@ -259,7 +255,6 @@ type request struct {
 	query  url.Values
 	body   any
 	header map[string]string
-	plain  bool // without a microversion
 }
 
 // send makes one request and reads the answer into out, unless that is nil.
@@ -268,7 +263,7 @@ func (p *Provider) send(ctx context.Context, r request, out any) (http.Header, e
 		return nil, r.noService()
 	}
 	client := *r.to.client
-	if r.to.want != ([2]int{}) && !r.plain {
+	if r.to.want != ([2]int{}) {
 		v, err := p.version(ctx, r)
 		if err != nil {
 			return nil, err
@@ -294,7 +289,7 @@ func (p *Provider) send(ctx context.Context, r request, out any) (http.Header, e
 // version finds out once which microversion to speak: what we want, or the newest that the service has.
 func (p *Provider) version(ctx context.Context, r request) ([2]int, error) {
 	s := r.to
-	return s.version.do(ctx, func(ctx context.Context) ([2]int, error) {
+	v, err := s.version.do(ctx, func(ctx context.Context) ([2]int, error) {
 		root := s.url
 		if i := strings.LastIndex(root, "/v"); i >= 0 { // cinder's ends in the project
 			if j := strings.IndexByte(root[i+1:], '/'); j >= 0 {
@@ -326,6 +321,7 @@ func (p *Provider) version(ctx context.Context, r request) ([2]int, error) {
 		}
 		return best, nil
 	})
+	return v, about(err, r.op, r.ref) // another caller may have asked
 }
 
 // speaks says whether the service that the request goes to speaks the microversion.

@@ -29,6 +29,7 @@ type stub struct {
 	compute  string // its newest microversion; 2.93 when empty
 	volume   string // its newest microversion; 3.70 when empty
 	refuse   bool   // every login
+	unscoped bool   // the token is of no project
 
 	mu    sync.Mutex
 	log   []string // method, path and query of all requests but logins and versions
@@ -89,6 +90,10 @@ func (s *stub) token(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-Subject-Token", fmt.Sprintf("token-%d", n))
 	w.WriteHeader(http.StatusCreated)
+	if s.unscoped {
+		fmt.Fprint(w, `{"token": {"expires_at": "2099-01-01T00:00:00.000000Z", "user": {"id": "u1", "name": "alice"}}}`)
+		return
+	}
 	fmt.Fprintf(w, `{"token": {"expires_at": "2099-01-01T00:00:00.000000Z", "project": {"id": %q, "name": "web"}, "user": {"id": "u1", "name": "alice"}, "catalog": [%s]}}`,
 		stubProject, strings.Join([]string{
 			endpoint("compute", "north", "/compute/v2.1"), endpoint("volumev3", "north", "/volume/v3/"+stubProject),
