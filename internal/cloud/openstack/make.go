@@ -22,7 +22,7 @@ func (p *Provider) CreateSnapshot(ctx context.Context, req cloud.NewSnapshot) (c
 		return cloud.Snapshot{}, err
 	}
 	body := map[string]any{
-		"volume_id": req.Disk, "name": req.Name, "description": req.Description, "metadata": metadata(cloud.KindSnapshot, req.Tags),
+		"volume_id": req.Disk, "name": req.Name, "description": cut(req.Description, 255), "metadata": metadata(cloud.KindSnapshot, req.Tags),
 	}
 	send := request{op: op, ref: ref, to: r.volume, method: http.MethodPost, path: []string{"snapshots"}, body: map[string]any{"snapshot": body}}
 	implied, err := p.speaks(ctx, send, 3, 66)
@@ -71,9 +71,7 @@ func (p *Provider) CreateImage(ctx context.Context, req cloud.NewImage) (cloud.I
 	}
 	meta := imageMetadata(req.Name, req.Tags)
 	if req.Description != "" {
-		if _, taken := meta["description"]; !taken {
-			meta["description"] = cut(req.Description, 255)
-		}
+		meta[description] = cut(req.Description, 255)
 	}
 	var answer struct {
 		ID string `json:"image_id"` // from 2.45 on, which is what told means

@@ -63,12 +63,12 @@ func TestCreateImageFindsItsID(t *testing.T) {
 		var body map[string]any
 		s := newStub(t, map[string]http.HandlerFunc{"POST " + serversPath + "/s1/action": capture(202, answer.header, answer.body, &body)})
 		s.compute = newest
-		got, err := s.open(t, nil).CreateImage(t.Context(), cloud.NewImage{Region: "north", Instance: "s1", Name: "n1", Tags: ourTags, Token: "t"})
+		got, err := s.open(t, nil).CreateImage(t.Context(), cloud.NewImage{Region: "north", Instance: "s1", Name: "n1", Description: strings.Repeat("é", 300), Tags: ourTags, Token: "t"})
 		if err != nil || got.Ref != (cloud.Ref{Account: "lab", Region: "north", Kind: cloud.KindImage, ID: "i1"}) || got.State != cloud.StateWorking || !got.Tags.Equal(ourTags) {
 			t.Errorf("CreateImage at %s: got %+v and %v, want i1 working with its tags", newest, got, err)
 		}
 		want := map[string]any{
-			cloud.TagPolicy: "nightly", cloud.TagAction: "act1", "stint.tag.owner": "alice", sign: "n1",
+			cloud.TagPolicy: "nightly", cloud.TagAction: "act1", "stint.tag.owner": "alice", sign: "n1", "description": strings.Repeat("é", 255),
 			cloud.TagHold: void, cloud.TagRole: void, cloud.TagParts: void, cloud.TagRestored: void,
 		}
 		if m := field(body, "createImage", "metadata"); !reflect.DeepEqual(m, want) {

@@ -27,6 +27,9 @@ var writable = regexp.MustCompile(`^[a-zA-Z0-9\-_:. ]{1,255}$`)
 // inherited our tags, and is not ours.
 const sign = "stint.image"
 
+// description is the property that consoles show as such.
+const description = "description"
+
 // void is the value of our tags on an image that are not meant: nova would hand down the source's own.
 const void = "(none)"
 
@@ -40,7 +43,7 @@ var attribute = set(`
 	direct_url properties is_public members
 	user_id instance_uuid base_image_ref image_type image_location image_state owner_id owner_user_name owner_project_name
 	boot_roles kernel_id ramdisk_id root_device_name block_device_mapping bdm_v2 mappings backup_type signature_verified
-	cinder_encryption_key_id cinder_encryption_key_deletion_policy ` + sign)
+	cinder_encryption_key_id cinder_encryption_key_deletion_policy ` + description + " " + sign)
 
 // attributePrefixes begin more of these.
 var attributePrefixes = []string{"os_glance_", "os_hash_", "owner_specified."}
