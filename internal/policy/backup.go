@@ -101,7 +101,7 @@ func (r *reader) schedule(s spot, b *Backup) {
 	zoneRight := true
 	if v, ok := f["time-zone"]; ok {
 		if name, ok := v.text("as Asia/Shanghai, or UTC"); ok {
-			zone, problem, hint := findZone(name)
+			zone, problem, hint := r.zone(name)
 			if problem != "" {
 				v.complain(problem, hint)
 				zoneRight = false

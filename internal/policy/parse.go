@@ -32,7 +32,7 @@ func ParseWith(opt Options, files []File) (Rules, []Complaint) {
 		opt.Clouds = DefaultClouds()
 	}
 	r := &reader{
-		opt:      opt,
+		opt: opt, zones: map[string]zoneAnswer{},
 		accounts: map[string]declared[Account]{}, policies: map[string]declared[Policy]{}, channels: map[string]declared[Channel]{},
 	}
 	files = slices.Clone(files)

@@ -268,18 +268,18 @@ func manyPolicies(n int) []File {
 
 func TestManyPoliciesAreReadFast(t *testing.T) {
 	files := manyPolicies(200)
+	limit := 100 * time.Millisecond
+	if raceEnabled {
+		limit *= 20
+	}
 	best := time.Hour
-	for range 5 { // the best of some, since the machine has other things to do
+	for tries := 0; tries < 10 && best > limit; tries++ { // the best of some, since the machine has other things to do
 		start := time.Now()
 		rules, complaints := Parse(files)
 		best = min(best, time.Since(start))
 		if len(complaints) > 0 || len(rules.Policies) != 200 {
 			t.Fatalf("Parse(200 policies) = %d policies, %v", len(rules.Policies), complaints)
 		}
-	}
-	limit := 100 * time.Millisecond
-	if raceEnabled {
-		limit *= 20
 	}
 	if best > limit {
 		t.Errorf("Parse(200 policies) took %v, want under %v", best, limit)
@@ -291,5 +291,25 @@ func BenchmarkParse200Policies(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Parse(files)
+	}
+}
+
+// A hostile file costs a moment, not minutes: what lies under Parse is quadratic in places.
+func TestHostileFilesAreReadSoon(t *testing.T) {
+	for name, text := range map[string]string{
+		"too many words": "policies:\n" + strings.Repeat("  a: {}\n", 100_000),
+		"dashes":         strings.Repeat("- - - - -\n", 100_000),
+		"one long line":  "accounts: {" + strings.Repeat("a,", 400_000) + "}",
+		"anchors":        strings.Repeat("&a ", 300_000),
+		"one word":       strings.Repeat("a", MaxFileSize),
+	} {
+		start := time.Now()
+		_, complaints := Parse([]File{{Name: "f.yaml", Data: []byte(text)}})
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("Parse(%s) took %v", name, took)
+		}
+		if !Refused(complaints) {
+			t.Errorf("Parse(%s) complains %v, want it refused", name, complaints)
+		}
 	}
 }

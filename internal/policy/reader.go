@@ -20,6 +20,7 @@ type reader struct {
 	accounts   map[string]declared[Account]
 	policies   map[string]declared[Policy]
 	channels   map[string]declared[Channel]
+	zones      map[string]zoneAnswer
 	unread     bool // a file could not be read, so what it would have named is not known
 }
 

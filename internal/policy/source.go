@@ -18,6 +18,7 @@ const (
 	MaxFileSize = 1 << 20 // bytes
 	maxDepth    = 40      // of lists and mappings in each other
 	maxNodes    = 200_000 // of all values, once aliases are unfolded
+	maxTokens   = 100_000 // of words and signs; some two thousand policies, beyond which the YAML reader gets slow
 )
 
 // source is a file's text, with every line ended by a single newline and without a byte-order mark.
@@ -25,28 +26,25 @@ type source struct {
 	name  string
 	text  string
 	lines []string // without their ends; a column is a rune of its line
+	width []int    // of each line in runes
 }
 
 func newSource(f File) *source {
 	data := bytes.TrimPrefix(f.Data, []byte("\xef\xbb\xbf"))
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
-	return &source{name: f.Name, text: text, lines: strings.Split(text, "\n")}
+	s := &source{name: f.Name, text: text, lines: strings.Split(text, "\n")}
+	s.width = make([]int, len(s.lines))
+	for i, line := range s.lines {
+		s.width[i] = utf8.RuneCountInString(line)
+	}
+	return s
 }
 
 // at is a position in the file, brought back inside when it is not.
 func (s *source) at(line, column int) Position {
 	line = min(max(line, 1), len(s.lines))
-	column = min(max(column, 1), utf8.RuneCountInString(s.lines[line-1])+1)
+	column = min(max(column, 1), s.width[line-1]+1)
 	return Position{File: s.name, Line: line, Column: column}
-}
-
-// end is the last place of the file that holds anything.
-func (s *source) end() Position {
-	last := len(s.lines)
-	for last > 1 && strings.TrimSpace(s.lines[last-1]) == "" {
-		last--
-	}
-	return s.at(last, utf8.RuneCountInString(s.lines[last-1])+1)
 }
 
 // badText finds the first byte that is not UTF-8, or no character that YAML allows.

@@ -79,6 +79,10 @@ type builder struct {
 // trees reads a file into the root nodes of its documents. What it cannot read is a complaint, and ok is false.
 func (r *reader) trees(src *source) (roots []*node, ok bool) {
 	tokens := lexer.Tokenize(src.text)
+	if len(tokens) > maxTokens {
+		r.complain(src.at(tokens[maxTokens].Position.Line, tokens[maxTokens].Position.Column), "", fmt.Sprintf("the file holds more than %d words and signs", maxTokens), "split it: several files add up")
+		return nil, false
+	}
 	if p, deep := tooDeep(src, tokens); deep {
 		r.complain(p, "", fmt.Sprintf("lists and mappings stand in each other more than %d deep", maxDepth), "")
 		return nil, false

@@ -5,6 +5,22 @@ import (
 	"time"
 )
 
+// zoneAnswer is what findZone said.
+type zoneAnswer struct {
+	zone          *time.Location
+	problem, hint string
+}
+
+// zone is findZone, asked once for each name: most policies name the same few.
+func (r *reader) zone(name string) (zone *time.Location, problem, hint string) {
+	a, known := r.zones[name]
+	if !known {
+		a.zone, a.problem, a.hint = findZone(name)
+		r.zones[name] = a
+	}
+	return a.zone, a.problem, a.hint
+}
+
 // findZone gives the time zone of that name, or what is wrong with the name and the nearest right one.
 func findZone(name string) (zone *time.Location, problem, hint string) {
 	if strings.EqualFold(name, "utc") || name == "Z" {
