@@ -61,7 +61,7 @@ func (t *Teller) judge(ctx context.Context, gaveUp bool, sends []*sending, now t
 
 // next says when something is due: an incident at a channel that can take it then, or a channel's next try.
 func (t *Teller) next(ctx context.Context, now time.Time) (time.Time, error) {
-	rows, err := t.in.UntoldIncidents(ctx)
+	rows, err := t.untold(ctx)
 	if err != nil {
 		return now.Add(retryFirst), fmt.Errorf("notices: what is due next: %w", err)
 	}

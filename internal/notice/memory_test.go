@@ -19,6 +19,7 @@ type memory struct {
 	mu     sync.Mutex
 	rows   map[string]store.Incident
 	onSave func(in store.Incident) error // may refuse a write
+	blank  bool                          // an incident that opens anew begins with nothing told
 }
 
 func newMemory() *memory { return &memory{rows: map[string]store.Incident{}} }
@@ -28,7 +29,7 @@ func (m *memory) OpenIncident(_ context.Context, in store.Incident, now time.Tim
 	defer m.mu.Unlock()
 	old, known := m.rows[in.Key]
 	in.OpenedAt, in.Count, in.Version = now, old.Count+1, old.Version+1
-	if known {
+	if known && (!m.blank || old.ClosedAt.IsZero()) {
 		in.ToldAt, in.Told = old.ToldAt, old.Told
 	}
 	if known && old.ClosedAt.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -53,6 +54,9 @@ type Teller struct {
 	o        Options
 	timing   timing
 	mute     atomic.Bool // that there is no channel was said
+
+	mu     sync.Mutex
+	lately map[string]time.Time // when people were last told of an incident, for those told within the interval
 }
 
 // New makes a Teller. Without channels it says once in the log that nobody is told; the incidents stay in status.
@@ -64,7 +68,7 @@ func New(in store.Incidents, channels []Channel, o Options) *Teller {
 	o.Interval = withDefault(o.Interval, DefaultInterval)
 	o.Timeout = withDefault(o.Timeout, DefaultTimeout)
 	o.Reminders = withDefault(o.Reminders, DefaultReminders)
-	return &Teller{in: in, channels: slices.Clone(channels), o: o, timing: timing{
+	return &Teller{in: in, channels: slices.Clone(channels), o: o, lately: map[string]time.Time{}, timing: timing{
 		settle: o.Settle, interval: o.Interval, lease: Lease(o.Timeout), reminders: o.Reminders,
 	}}
 }
@@ -92,7 +96,8 @@ func ChannelKey(channel string) string { return keyPrefix + channel }
 // lease, after which the notice is sent, perhaps for the second time.
 func (t *Teller) Tell(ctx context.Context, now time.Time) (next time.Time, err error) {
 	now = now.UTC().Truncate(time.Microsecond)
-	rows, err := t.in.UntoldIncidents(ctx)
+	t.forget(now)
+	rows, err := t.untold(ctx)
 	if err != nil {
 		return now.Add(retryFirst), fmt.Errorf("notices: what is to be told: %w", err)
 	}
@@ -120,6 +125,33 @@ func (t *Teller) Tell(ctx context.Context, now time.Time) (next time.Time, err e
 	errs := []error{claimErr, t.settle(record, sends, claims), t.judge(record, claimErr != nil || ctx.Err() != nil, sends, now)}
 	next, err = t.next(record, now)
 	return next, errors.Join(append(errs, err)...)
+}
+
+// untold lists the rows. A store may forget, when an incident opens anew, that people were told of it before; this
+// teller remembers that while it matters, so that what comes and goes is still told of only once in the interval.
+func (t *Teller) untold(ctx context.Context) ([]store.Incident, error) {
+	rows, err := t.in.UntoldIncidents(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, in := range rows {
+		if at, ok := t.lately[in.Key]; ok && in.ToldAt.IsZero() && at.Before(in.OpenedAt) {
+			rows[i].ToldAt = at
+		}
+	}
+	return rows, err
+}
+
+func (t *Teller) remember(key string, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lately[key] = at
+}
+
+// forget drops what lies further back than the interval.
+func (t *Teller) forget(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.lately, func(_ string, at time.Time) bool { return now.Sub(at) > t.o.Interval })
 }
 
 // sending is one channel in one Tell.
@@ -236,7 +268,7 @@ func (t *Teller) missed(ctx context.Context, s *sending) error {
 // with it.
 func (t *Teller) claim(ctx context.Context, sends []*sending, now time.Time) (claims []claim, err error) {
 	for range claimTries {
-		rows, err := t.in.UntoldIncidents(ctx)
+		rows, err := t.untold(ctx)
 		if err != nil {
 			return claims, fmt.Errorf("notices: what is to be told: %w", err)
 		}
@@ -331,6 +363,9 @@ func (t *Teller) settle(ctx context.Context, sends []*sending, claims []claim) e
 	var errs []error
 	for _, c := range claims {
 		reached := slices.ContainsFunc(sends, func(s *sending) bool { return s.out() && s.takes(c.row) })
+		if reached {
+			t.remember(c.row.Key, c.row.ToldAt)
+		}
 		err := t.change(ctx, c.row, func(row store.Incident) store.Incident {
 			switch {
 			case reached:

@@ -54,6 +54,7 @@ func TestTimelines(t *testing.T) {
 		channels []string
 		options  notice.Options
 		events   events
+		blank    bool
 		until    time.Duration
 		want     []string
 	}{
@@ -118,6 +119,20 @@ func TestTimelines(t *testing.T) {
 			},
 		},
 		{
+			name:   "what comes and goes in a store that forgets what was told",
+			events: flaps("a"),
+			blank:  true,
+			until:  9 * time.Hour,
+			want: []string{
+				"+1m0s mail: 1 failing: a", "+3m0s mail: 1 recovered: a",
+				"+1h6m0s mail: 1 failing: a", "+1h8m0s mail: 1 recovered: a",
+				"+2h11m0s mail: 1 failing: a", "+2h13m0s mail: 1 recovered: a",
+				"+3h16m0s mail: 1 failing: a", "+3h18m0s mail: 1 recovered: a",
+				"+4h21m0s mail: 1 failing: a", "+4h23m0s mail: 1 recovered: a",
+				"+5h26m0s mail: 1 failing: a", "+5h28m0s mail: 1 recovered: a",
+			},
+		},
+		{
 			name:     "a failing channel keeps nothing from the others and gets what it missed",
 			channels: []string{"hook", "mail"},
 			events: events{
@@ -148,6 +163,7 @@ func TestTimelines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := &story{t: t, in: newMemory(), options: c.options, events: c.events}
+			s.in.blank = c.blank
 			if len(c.channels) == 0 {
 				c.channels = []string{"mail"}
 			}
