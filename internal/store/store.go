@@ -243,9 +243,7 @@ type Incident struct {
 
 // Incidents keep what is wrong.
 type Incidents interface {
-	// OpenIncident opens one, or counts it again when it is open. A closed one of the same key is opened anew: OpenedAt
-	// and LastAt are now, ClosedAt and ToldEnd are cleared, Count goes on counting, and ToldAt and Told stay, so that
-	// what opens and closes all the time can be told of less often.
+	// OpenIncident opens one, or counts it again when it is open. A closed one of the same key is opened anew.
 	OpenIncident(ctx context.Context, in Incident, now time.Time) error
 	// CloseIncidents closes those open ones whose keys are given.
 	CloseIncidents(ctx context.Context, keys []string, now time.Time) error
