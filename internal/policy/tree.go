@@ -58,7 +58,6 @@ type node struct {
 	items   []*node
 	entries []entry
 	size    int // of the tree below, aliases unfolded
-	depth   int
 	src     *source
 }
 
@@ -187,7 +186,7 @@ func (b *builder) fail(n ast.Node, problem, hint string) *node {
 }
 
 func (b *builder) leaf(n ast.Node, k kind, s style, text string) *node {
-	return &node{kind: k, style: s, text: text, pos: b.pos(n), size: 1, depth: 1, src: b.src}
+	return &node{kind: k, style: s, text: text, pos: b.pos(n), size: 1, src: b.src}
 }
 
 // node turns one YAML value into a node.
@@ -264,7 +263,6 @@ func (b *builder) node(n ast.Node) *node {
 // grow counts a child, and stops counting where it is too much anyway.
 func (n *node) grow(child *node) {
 	n.size = min(n.size+child.size, 4*maxNodes)
-	n.depth = max(n.depth, child.depth+1)
 }
 
 // plain says whether the scalar stands without quotes, so that YAML readers may take it for a number or a truth value.
