@@ -217,7 +217,9 @@ func TestLoginIsShared(t *testing.T) {
 	var wg sync.WaitGroup
 	errs := make([]error, 20)
 	for i := range errs {
-		wg.Go(func() { _, errs[i] = p.Instances(t.Context(), north, "") })
+		w := &waiting{Context: t.Context(), begun: make(chan struct{})}
+		wg.Go(func() { _, errs[i] = p.Instances(w, north, "") })
+		<-w.begun
 	}
 	cancel()
 	wg.Wait()
