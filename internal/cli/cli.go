@@ -17,7 +17,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/config"
+	"github.com/stint-cloud/stint/internal/policy"
 )
 
 // The exit codes.
@@ -35,6 +37,8 @@ type IO struct {
 	Out io.Writer
 	Err io.Writer
 	Env func(name string) string
+
+	Open func(policy.Account) (cloud.Provider, error) // reaches accounts in place of package clouds; nil for real ones
 }
 
 // Main runs one command and gives the exit code of the process.

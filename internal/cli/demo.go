@@ -64,17 +64,18 @@ is remembered of it stays in stint-demo.db (or --database), for status, backups 
 // stage is the demo: four clouds, a database, and an app on virtual time.
 type stage struct {
 	*app.App
-	shell  *shell
-	out    *page
-	store  store.Store
-	engine *step.Engine
-	clouds map[string]*memcloud.Cloud
-	script []scene
-	denied func(now time.Time) bool
-	making map[cloud.Ref]string // what is in the making, and by which policy
-	names  map[string]string
-	told   map[string]bool
-	quiet  bool
+	shell   *shell
+	out     *page
+	store   store.Store
+	engine  *step.Engine
+	clouds  map[string]*memcloud.Cloud
+	script  []scene
+	denied  func(now time.Time) bool
+	making  map[cloud.Ref]string // what is in the making, and by which policy
+	names   map[string]string
+	refused map[string]int // tries of a policy in a row
+	day     string         // the heading that was written last
+	quiet   bool
 }
 
 func (s *shell) demo(ctx context.Context, f demoFlags) error {
@@ -152,7 +153,7 @@ func (s *shell) newStage(ctx context.Context, st store.Store, start time.Time) (
 	}
 	d := &stage{
 		shell: s, out: s.page(), store: st, engine: step.New(start), clouds: map[string]*memcloud.Cloud{}, making: map[cloud.Ref]string{},
-		names: map[string]string{}, told: map[string]bool{},
+		names: map[string]string{}, refused: map[string]int{},
 	}
 	d.build(rules, start)
 	d.App = app.New(app.Options{

@@ -74,10 +74,18 @@ func (s *shell) listRuns(ctx context.Context, policyName string, limit int) erro
 	}
 	var rows [][]string
 	for _, r := range runs {
-		rows = append(rows, []string{r.ID, ago(out.now, r.StartedAt), cmp.Or(r.Policy, out.dim("–")), r.Trigger + " by " + r.By, out.runWord(r.State), countsText(r)})
+		rows = append(rows, []string{r.ID, ago(out.now, r.StartedAt), cmp.Or(r.Policy, out.dim("–")), triggerText(r), out.runWord(r.State), countsText(r)})
 	}
 	out.table([]string{"RUN", "BEGAN", "POLICY", "FOR", "STATE", "ACTIONS"}, rows)
 	return out.Flush()
+}
+
+// triggerText says why a run was begun, and by whom.
+func triggerText(r store.Run) string {
+	if r.By == "" || r.By == r.Trigger {
+		return r.Trigger
+	}
+	return r.Trigger + " by " + r.By
 }
 
 // countsText says how many actions are in which state.
@@ -148,7 +156,7 @@ func (s *shell) showRun(ctx context.Context, id string) error {
 
 func (p *page) showRun(r store.Run, rows []store.ActionRow) {
 	p.line("%s  %s", p.bold("run "+r.ID), p.runWord(r.State))
-	for _, x := range [][2]string{{"policy", r.Policy}, {"for", r.Trigger + " by " + r.By}, {"began", p.time(r.StartedAt)}} {
+	for _, x := range [][2]string{{"policy", r.Policy}, {"for", triggerText(r)}, {"began", p.time(r.StartedAt)}} {
 		if x[1] != "" {
 			p.line("  %s %s", p.dim(fmt.Sprintf("%-7s", x[0])), x[1])
 		}

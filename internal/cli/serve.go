@@ -137,7 +137,7 @@ func (srv *server) generation(ctx context.Context, rules policy.Rules, hup <-cha
 	defer cancel()
 	done := make(chan error, 1)
 	srv.working.Store(true)
-	go func() { done <- w.Run(work) }()
+	go func() { done <- w.alone(work) }()
 	defer srv.working.Store(false)
 	for {
 		select {

@@ -138,6 +138,9 @@ func (s *shell) opener(ctx context.Context, m *memory) func(policy.Account) (clo
 				Err: errors.New("this is a demo's database: its clouds were in memory and are gone; look at it with status, backups list and runs")}
 		}
 	}
+	if s.Open != nil {
+		return s.Open
+	}
 	return clouds.Opener(ctx, s.system())
 }
 
@@ -154,7 +157,7 @@ func (w *session) work(ctx context.Context) (stop func() error) {
 		for told := false; ; told = true {
 			release, err := w.store.lock()
 			if err == nil {
-				failed = w.Run(ctx)
+				failed = w.alone(ctx)
 				release()
 				return
 			}
@@ -173,6 +176,16 @@ func (w *session) work(ctx context.Context) (stop func() error) {
 		wg.Wait()
 		return failed
 	}
+}
+
+// alone runs the engine while this process holds the lock. On a file, whoever held it before is dead.
+func (w *session) alone(ctx context.Context) error {
+	if w.store.pg == nil {
+		if err := w.TakeOver(ctx, now()); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return w.Run(ctx)
 }
 
 // findRules gives the policies for commands that look at what was done: the files that were named, else those that the

@@ -17,6 +17,9 @@ import (
 // shownStatus is how many instances status lists of each kind that needs no care, unless it is asked for all.
 const shownStatus = 40
 
+// shownFree is how many of those that no policy selects are named.
+const shownFree = 8
+
 func (s *shell) statusCommand() *cobra.Command {
 	var wide bool
 	cmd := &cobra.Command{
@@ -232,7 +235,7 @@ func (p *page) showInstances(st app.Status, wide bool) {
 	for _, c := range coverOrder() {
 		n := 0
 		for _, x := range st.Protected {
-			if x.Cover != c {
+			if x.Cover != c || x.Policy == "" {
 				continue
 			}
 			if n++; n > shownStatus && !wide {
@@ -242,10 +245,33 @@ func (p *page) showInstances(st app.Status, wide bool) {
 			rows = append(rows, p.instance(st, x, wide))
 		}
 	}
-	p.table(head, rows)
+	if len(rows) > 0 {
+		p.table(head, rows)
+	}
 	if hidden > 0 {
 		p.line("%s", p.dim("… and "+count(hidden, "more line", "more lines")+" (--wide shows all)"))
 	}
+	p.showFree(st, wide)
+}
+
+// showFree names the instances that no policy selects.
+func (p *page) showFree(st app.Status, wide bool) {
+	var names []string
+	for _, x := range st.Protected {
+		if x.Policy == "" {
+			names = append(names, fmt.Sprintf("%s (%s)", cmp.Or(x.Name, x.Instance.ID), x.Place))
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	more := ""
+	if !wide && len(names) > shownFree {
+		more = " and " + thousands(len(names)-shownFree) + " more (--wide shows all)"
+		names = names[:shownFree]
+	}
+	p.line("")
+	p.wrap(p.dim("no policy selects "), "  ", strings.Join(names, ", ")+more)
 }
 
 func (p *page) instance(st app.Status, x app.Protection, wide bool) []string {
@@ -260,11 +286,7 @@ func (p *page) instance(st app.Status, x app.Protection, wide bool) []string {
 	if x.Pending > 0 {
 		backups += fmt.Sprintf(", %d in the making", x.Pending)
 	}
-	pol := x.Policy
-	if pol == "" {
-		pol, backups = p.dim("none"), p.dim("–")
-	}
-	row := []string{cmp.Or(x.Name, x.Instance.ID), x.Place.String(), pol, p.cover(x.Cover), newest, backups}
+	row := []string{cmp.Or(x.Name, x.Instance.ID), x.Place.String(), x.Policy, p.cover(x.Cover), newest, backups}
 	if wide {
 		row = append(row, x.Instance.ID, x.Why)
 	}

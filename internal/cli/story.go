@@ -28,7 +28,7 @@ func (d *stage) build(rules policy.Rules, start time.Time) {
 	for _, a := range rules.Accounts {
 		d.clouds[a.Name] = memcloud.New(memcloud.Options{
 			Account: a.Name, Cloud: a.Cloud, Regions: a.Regions, Now: d.engine.Now,
-			Delays: memcloud.Delays{Snapshot: 6 * time.Minute, Image: 14 * time.Minute, Delete: time.Second},
+			Delays: memcloud.Delays{Snapshot: 6 * time.Minute, Image: 14 * time.Minute},
 		})
 	}
 	long := start.Add(-90 * 24 * time.Hour)
@@ -91,6 +91,7 @@ func (d *stage) hold() {
 func (d *stage) prologue(days int) {
 	p := d.out
 	p.line("%s", p.bold(fmt.Sprintf("Stint demo: %s of four accounts at four clouds, in memory", count(days, "day", "days"))))
+	p.line("%s", p.dim("These are the policies (times below are "+d.engine.Now().In(p.zone).Format("MST")+"):"))
 	p.line("")
 	for l := range strings.SplitSeq(strings.TrimSpace(string(demoPolicies)), "\n") {
 		text, comment, found := strings.Cut(l, "#")
@@ -109,8 +110,17 @@ func (d *stage) at(mark, who, format string, args ...any) {
 	}
 	d.unclock()
 	p := d.out
-	head := fmt.Sprintf("%s  %s ", p.dim(d.engine.Now().Format("Mon 15:04")), mark)
-	p.wrap(head+p.bold(fmt.Sprintf("%-16s", who)), strings.Repeat(" ", 29), fmt.Sprintf(format, args...))
+	now := d.engine.Now().In(p.zone)
+	if day := now.Format("Monday 2006-01-02"); day != d.day {
+		d.day = day
+		p.line("")
+		p.line("%s", p.bold(day))
+	}
+	head, indent := fmt.Sprintf("%s %s ", p.dim(now.Format("15:04")), mark), 8
+	if who != "" {
+		head, indent = head+p.bold(fmt.Sprintf("%-16s", who)), indent+16
+	}
+	p.wrap(head, strings.Repeat(" ", indent), fmt.Sprintf(format, args...))
 }
 
 // note writes what people and fate do.
@@ -119,7 +129,7 @@ func (d *stage) note(text string) { d.at(d.out.cyan("»"), "", "%s", d.out.cyan(
 // clock shows the time on the last line of a terminal.
 func (d *stage) clock(at time.Time) {
 	if d.out.live && !d.quiet {
-		fmt.Fprintf(d.out, "\r\x1b[K%s", d.out.dim(at.Format("Mon 15:04")+"  …"))
+		fmt.Fprintf(d.out, "\r\x1b[K%s", d.out.dim(at.In(d.out.zone).Format("15:04")+" …"))
 	}
 }
 
@@ -148,11 +158,19 @@ func (d *stage) tellRun(name string, rows []store.ActionRow) {
 		verb    plan.Verb
 		state   store.ActionState
 		problem string
+		reason  string
 	}
+	withImages := slices.ContainsFunc(rows, func(r store.ActionRow) bool { return r.Verb == plan.DeleteImage })
 	groups := map[kind][]store.ActionRow{}
 	var order []kind
 	for _, r := range rows {
-		k := kind{r.Verb, r.State, r.Class + r.Code}
+		k := kind{verb: r.Verb, state: r.State, problem: r.Class + r.Code}
+		if r.Verb.Deletes() {
+			k.reason = r.Reason
+		}
+		if r.Verb == plan.DeleteSnapshot && r.State == store.ActionDone && withImages {
+			continue // told with the image that stood on it
+		}
 		if _, ok := groups[k]; !ok {
 			order = append(order, k)
 		}
@@ -173,14 +191,26 @@ func (d *stage) tellRun(name string, rows []store.ActionRow) {
 		whom := strings.Join(slices.Compact(of), ", ")
 		switch {
 		case k.state == store.ActionFailed:
-			d.at(p.red("✗"), name, "%s %s", p.red(fmt.Sprintf("%s %s is refused:", deed(k.verb), whom)), first.Problem)
-			d.told["action/"+first.Place.Account] = true
+			if d.refused[name]++; d.refused[name] > 1 {
+				continue // it is tried again every few minutes: told once
+			}
+			_, why, _ := strings.Cut(first.Problem, ": ")
+			d.at(p.red("✗"), name, "%s", p.red(fmt.Sprintf("%s %s is refused: %s", deed(k.verb), whom, why)))
+			d.at(" ", "", "%s", p.dim("an incident is open; it is tried again until it works; the other accounts go on"))
 		case k.state != store.ActionDone:
 			d.at(p.yellow("·"), name, "%s %s: %s %s", deed(k.verb), whom, k.state, first.Problem)
 		case k.verb.Deletes():
-			d.at(p.red("-"), name, "%s of %s %s let go: %s", plural(k.verb, len(list)), whom, word(len(list), "is", "are"), p.dim(first.Reason))
+			with := ""
+			if withImages {
+				with = " with " + word(len(list), "its", "their") + " snapshots"
+			}
+			d.at(p.red("-"), name, "%s of %s %s let go%s: %s", plural(k.verb, len(list)), whom, word(len(list), "is", "are"), with, p.dim(first.Reason))
 		case k.verb.Creates():
 			again := ""
+			if n := d.refused[name]; n > 0 {
+				again = p.green(fmt.Sprintf(": it works again, after %s", count(n, "refused try", "refused tries")))
+				delete(d.refused, name)
+			}
 			if first.Try > 0 {
 				again = p.yellow(", once more: the one before failed")
 			}
@@ -241,16 +271,6 @@ func (d *stage) epilogue(ctx context.Context, path string) error {
 	p.line("")
 	p.line("%s", p.bold("How it stands now"))
 	p.showStatus(st, false)
-	free := ""
-	for _, x := range st.Protected {
-		if x.Policy == "" && free == "" {
-			free = cmp.Or(x.Name, x.Instance.ID)
-		}
-	}
-	if free != "" {
-		p.line("")
-		p.wrap("", "", fmt.Sprintf("Nobody protects %s: no policy selects it. That is counted, and is for people to decide.", free))
-	}
 	p.line("")
 	p.line("%s", p.bold("Look at what happened"))
 	flag := " --database " + path
