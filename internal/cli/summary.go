@@ -173,6 +173,8 @@ func (p *page) tallyRows(rows []store.ActionRow) string {
 
 // showRows lists what was skipped and what failed, by reason, with what to do.
 func (p *page) showRows(rows []store.ActionRow) {
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b store.ActionRow) int { return cmp.Or(a.Place.Compare(b.Place), cmp.Compare(a.Label, b.Label)) })
 	type key struct{ verb, class, code, account string }
 	groups := map[key][]store.ActionRow{}
 	var order []key
