@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -74,7 +75,7 @@ func (a *App) scan(ctx context.Context, now time.Time, key string) (job.Answer, 
 		return job.Done(), err
 	}
 	a.observe(Event{At: now, What: "surveyed", Scope: scope, Diff: out.Diff, Err: out.Err})
-	if a.opt.Auto && (out.Changed() || out.Settled > 0 || out.Err != nil) {
+	if a.opt.Auto && out.Changed() {
 		if err := a.wakePlans(ctx, scope.Place(), now); err != nil {
 			return job.Done(), err
 		}
@@ -213,30 +214,39 @@ func (a *App) makePlan(ctx context.Context, now time.Time, names []string, opt P
 			world.Looks[s] = inventory.Look{}
 		}
 	}
-	memory := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}}
-	for _, pol := range a.opt.Rules.Policies {
-		if names != nil && !slices.Contains(names, pol.Name) {
-			continue
-		}
-		back := 7 * 24 * time.Hour
-		if pol.Backup != nil {
-			back = max(back, pol.Backup.CatchUp+24*time.Hour)
-		}
-		m, err := run.Remember(ctx, a.opt.Store, pol.Name, now.Add(-back))
-		if err != nil {
-			return plan.Plan{}, err
-		}
-		for id, past := range m.Actions {
-			memory.Actions[id] = past
-		}
-		for id, why := range m.Busy {
-			memory.Busy[id] = why
-		}
+	memory, err := a.remember(ctx, now, names, world.Leftovers())
+	if err != nil {
+		return plan.Plan{}, err
 	}
 	return plan.Make(plan.Input{
 		Now: now, Rules: a.opt.Rules, Policies: names, World: &world, Memory: memory,
 		RetryBefore: opt.RetryBefore, AllowDeletes: opt.AllowDeletes,
 	}), nil
+}
+
+// remembered is how far back a plan looks at least: longer than anything that failed rests, and than listings lag.
+const remembered = 3 * time.Hour
+
+// remember gathers what the store knows of earlier decisions of these policies.
+func (a *App) remember(ctx context.Context, now time.Time, names, leftovers []string) (plan.Memory, error) {
+	all := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}, Unmade: map[string]bool{}}
+	for _, pol := range a.opt.Rules.Policies {
+		if names != nil && !slices.Contains(names, pol.Name) {
+			continue
+		}
+		back := remembered
+		if pol.Backup != nil {
+			back = max(back, pol.Backup.CatchUp+time.Hour)
+		}
+		m, err := run.Remember(ctx, a.opt.Store, pol.Name, now, now.Add(-back), leftovers)
+		if err != nil {
+			return all, err
+		}
+		maps.Copy(all.Actions, m.Actions)
+		maps.Copy(all.Busy, m.Busy)
+		maps.Copy(all.Unmade, m.Unmade)
+	}
+	return all, nil
 }
 
 // Start commits a run and wakes its actions.
@@ -385,8 +395,8 @@ func (a *App) tell(ctx context.Context, now time.Time, _ string) (job.Answer, er
 		return job.Done(), nil
 	}
 	next, err := a.opt.Teller.Tell(ctx, now)
-	if err != nil {
-		return job.Done(), err
+	if err != nil { // it knows best when to try again
+		a.opt.Log.Error("people could not be told", "err", err)
 	}
 	if next.IsZero() {
 		return job.Done(), nil

@@ -146,6 +146,25 @@ func (w *World) Backups() []*Backup {
 	return out
 }
 
+// Leftovers lists the ids of backups of which only the snapshots are there that an image stood on.
+func (w *World) Leftovers() []string {
+	images := map[string]bool{}
+	for i := range w.Images {
+		if id := w.Images[i].Tags.Value(cloud.TagBackup); id != "" {
+			images[id] = true
+		}
+	}
+	var out []string
+	for i := range w.Snapshots {
+		tags := w.Snapshots[i].Tags
+		if id := tags.Value(cloud.TagBackup); id != "" && !images[id] && !tags.Has(cloud.TagParts) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // gathering gives each backup id in each place its number.
 type gathering struct {
 	index map[cloud.Place]map[string]int32

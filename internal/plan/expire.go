@@ -192,7 +192,7 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 		}
 		return going{b, b.Refs(), keeper, "it is not whole, and older than all that the rule keeps"}, true
 	}
-	if !m.imageDeleted(b) { // Leftover
+	if !m.in.Memory.Unmade[b.ID] { // Leftover
 		return leave(LeftBroken, "its image was not deleted by Stint: the snapshots stay until a person decides")
 	}
 	return going{b, b.Refs(), nil, "the image that stood on it was deleted"}, true
@@ -213,16 +213,6 @@ func leavings(b *inventory.Backup) []cloud.Ref {
 		}
 	}
 	return out
-}
-
-// imageDeleted says whether the intent log knows that we deleted the image of a backup of which snapshots are left.
-func (m *maker) imageDeleted(b *inventory.Backup) bool {
-	for _, past := range m.in.Memory.Actions {
-		if past.DeletedImageOf == b.ID && past.Done {
-			return true
-		}
-	}
-	return false
 }
 
 // tripped is the breaker: it says whether the policy wants to delete more than it may, and makes the finding.

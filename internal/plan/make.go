@@ -28,6 +28,7 @@ type Input struct {
 type Memory struct {
 	Actions map[string]Past   // by action id
 	Busy    map[string]string // by backup id: what reads it now (a restore), so that it stays
+	Unmade  map[string]bool   // by backup id: we deleted its image, so the snapshots that it stood on may follow
 }
 
 // Past is an earlier decision with the same identity.
@@ -38,8 +39,6 @@ type Past struct {
 	Attempts int       // calls made
 	At       time.Time // when it ended, or last moved
 	Problem  string
-	// DeletedImageOf is the backup whose image the decision deleted; empty for any other.
-	DeletedImageOf string
 }
 
 // Make decides. It never fails: what stands in the way is a finding.

@@ -117,9 +117,15 @@ func Incident(row store.ActionRow) store.Incident {
 	}
 }
 
+// restoring is how long a backup stays after it was restored from: some clouds still read the snapshot long after the
+// new disk is there.
+const restoring = 24 * time.Hour
+
 // Remember gathers what a plan must know of earlier decisions of the policy: those that are open, and those made since.
-func Remember(ctx context.Context, s store.Actions, policy string, since time.Time) (plan.Memory, error) {
-	m := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}}
+// leftovers are backups of which only snapshots are left: whether we deleted their images is looked up however long ago
+// that was.
+func Remember(ctx context.Context, s store.Actions, policy string, now, since time.Time, leftovers []string) (plan.Memory, error) {
+	m := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}, Unmade: map[string]bool{}}
 	rows, err := s.Actions(ctx, store.ActionFilter{Policies: []string{policy}, Since: since})
 	if err != nil {
 		return m, err
@@ -132,20 +138,25 @@ func Remember(ctx context.Context, s store.Actions, policy string, since time.Ti
 		if p.At.IsZero() {
 			p.At = r.CreatedAt
 		}
-		if r.Verb == plan.DeleteImage {
-			p.DeletedImageOf = r.Backup
-		}
 		m.Actions[r.ID] = p
 	}
-	byHand, err := s.Actions(ctx, store.ActionFilter{Policies: []string{""}, Since: since})
+	byHand, err := s.Actions(ctx, store.ActionFilter{Policies: []string{""}, Since: now.Add(-restoring)})
 	if err != nil {
 		return m, err
 	}
 	for _, r := range byHand {
-		restoring := r.Verb == plan.RunInstance || r.Verb == plan.MakeDisk
-		if restoring && (!r.State.Ended() || r.State == store.ActionDone && r.EndedAt.After(since)) {
+		if (r.Verb == plan.RunInstance || r.Verb == plan.MakeDisk) && (!r.State.Ended() || r.State == store.ActionDone) {
 			m.Busy[r.Backup] = "it was restored from by run " + r.Run + ", and stays until that is surely over"
 		}
 	}
-	return m, nil
+	if len(leftovers) == 0 {
+		return m, nil
+	}
+	gone, err := s.Actions(ctx, store.ActionFilter{Backups: leftovers, States: []store.ActionState{store.ActionDone}})
+	for _, r := range gone {
+		if r.Verb == plan.DeleteImage {
+			m.Unmade[r.Backup] = true
+		}
+	}
+	return m, err
 }

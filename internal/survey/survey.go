@@ -78,12 +78,15 @@ type Outcome struct {
 	Whole   bool
 	Settled int   // things that were unsettled before and are settled now
 	Pending int   // things of ours that are not settled yet
+	Back    bool  // the scope could not be seen before, and now it could
 	Err     error // why the scope could not be seen; it is written into the store as well
 	Next    time.Time
 }
 
 // Changed says whether a plan may come out differently.
-func (o Outcome) Changed() bool { return o.Diff != store.Diff{} }
+func (o Outcome) Changed() bool {
+	return o.Diff != store.Diff{} || o.Settled > 0 || o.Back || o.Err != nil
+}
 
 // Look lists the scope, or polls what is not settled in it. whole demands a listing to the end. It returns an error only
 // when the store fails or ctx ends.
@@ -123,7 +126,7 @@ func (s *Surveyor) look(ctx context.Context, now time.Time, scope cloud.Scope, w
 			return Outcome{Err: err, Whole: whole, Next: row.NextAt}, nil
 		}
 	}
-	settled := len(watching) - len(unsettled)
+	settled, back := len(watching)-len(unsettled), !row.Look.Whole()
 	row.Watching = unsettled
 	row.Look.Problem, row.Look.Class = "", ""
 	if whole {
@@ -138,7 +141,7 @@ func (s *Surveyor) look(ctx context.Context, now time.Time, scope cloud.Scope, w
 		s.Watch(scope, hints...)
 		return Outcome{}, err
 	}
-	return Outcome{Diff: diff, Whole: whole, Settled: max(settled, 0), Pending: len(unsettled), Next: row.NextAt}, nil
+	return Outcome{Diff: diff, Whole: whole, Settled: max(settled, 0), Pending: len(unsettled), Back: back, Next: row.NextAt}, nil
 }
 
 // pause is how long to wait before polling again something that has been in the making for this long.
@@ -180,6 +183,7 @@ func (s *Surveyor) list(ctx context.Context, now time.Time, scope cloud.Scope, w
 			})
 		case cloud.KindSnapshot:
 			return each(client.Snapshots(ctx, q), func(x cloud.Snapshot) error {
+				x.Progress = 0 // no plan depends on it, and every poll would seem to have changed something
 				return add(x.Ref.ID, x, x.State == cloud.StateWorking, x.Tags, x.CreatedAt)
 			})
 		case cloud.KindImage:
