@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -163,7 +164,7 @@ func (p *page) showRun(r store.Run, rows []store.ActionRow) {
 	}
 	switch {
 	case !r.EndedAt.IsZero():
-		p.line("  %s %s, after %s", p.dim("ended  "), p.time(r.EndedAt), span(r.EndedAt.Sub(r.StartedAt)))
+		p.line("  %s %s%s", p.dim("ended  "), p.time(r.EndedAt), after(r.EndedAt.Sub(r.StartedAt)))
 	case r.Cancel:
 		p.line("  %s", p.yellow("it was asked to stop"))
 	}
@@ -184,7 +185,7 @@ func (p *page) showRun(r store.Run, rows []store.ActionRow) {
 		when := "in " + row.Place.String()
 		switch {
 		case !row.EndedAt.IsZero() && !row.StartedAt.IsZero():
-			when += fmt.Sprintf(", called %s, ended after %s", p.time(row.StartedAt), span(row.EndedAt.Sub(row.StartedAt)))
+			when += ", called " + p.time(row.StartedAt) + after(row.EndedAt.Sub(row.StartedAt))
 		case !row.EndedAt.IsZero():
 			when += ", ended " + p.time(row.EndedAt)
 		case !row.NextAt.IsZero():
@@ -195,6 +196,14 @@ func (p *page) showRun(r store.Run, rows []store.ActionRow) {
 		}
 		p.wrap("      ", "      ", p.dim(when+"  "+row.ID))
 	}
+}
+
+// after says how long something took, unless it was over at once.
+func after(d time.Duration) string {
+	if d < time.Second {
+		return ""
+	}
+	return ", over after " + span(d)
 }
 
 func (s *shell) cancelRun(ctx context.Context, id string) error {
