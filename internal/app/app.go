@@ -48,6 +48,7 @@ type Options struct {
 	Auto   bool
 	By     string // who starts runs: a user's name, or "schedule"
 	Survey survey.Options
+	Sweep  time.Duration // how often whatever is due is woken again; a minute when zero
 }
 
 // App is the program. It is safe for concurrent use.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -21,7 +22,7 @@ func (a *App) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.opt.Engine.Run(ctx, a.Handlers()) })
 	g.Go(func() error {
-		s := job.Sweep{Due: a.Due, Engine: a.opt.Engine, Every: sweepEvery, Log: a.opt.Log}
+		s := job.Sweep{Due: a.Due, Engine: a.opt.Engine, Every: cmp.Or(a.opt.Sweep, sweepEvery), Log: a.opt.Log}
 		return s.Run(ctx)
 	})
 	if a.opt.Auto {
