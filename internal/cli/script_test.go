@@ -31,7 +31,8 @@ type actor struct {
 	name string
 	fake *fakeaws.Fake
 	past atomic.Int64
-	ids  map[string]string // instances by name
+	fate atomic.Pointer[fakeaws.Fate] // of what is made; nil: it completes
+	ids  map[string]string            // instances by name
 	url  string
 	stop func()
 }
@@ -41,6 +42,12 @@ func newActor(name string) (*actor, error) {
 	a.fake = fakeaws.New(fakeaws.Options{
 		Account: map[string]string{"web": "111122223333", "other": "444455556666"}[name], Regions: []string{scriptRegion},
 		SnapshotTime: 200 * time.Millisecond, ImageTime: 200 * time.Millisecond, VolumeTime: 100 * time.Millisecond, InstanceTime: 100 * time.Millisecond,
+		Fate: func(string, string) fakeaws.Fate {
+			if f := a.fate.Load(); f != nil {
+				return *f
+			}
+			return fakeaws.Completes
+		},
 		Now: func() time.Time { return time.Now().Add(-time.Duration(a.past.Load())) },
 	})
 	var err error

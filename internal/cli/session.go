@@ -30,6 +30,9 @@ const handlersAtOnce = 16
 // lockTry is how often a process whose database is worked on by another tries to take over.
 const lockTry = time.Second
 
+// fileSweep is how often a process that works on a file looks whether another has started something there.
+const fileSweep = 3 * time.Second
+
 // memory is an open database.
 type memory struct {
 	store.Store
@@ -119,13 +122,17 @@ func (s *shell) session(ctx context.Context, m *memory, opt sessionOptions) (*se
 		opt.by = s.userName()
 	}
 	record := clouds.StartRecord(ctx, m, opt.by, log)
+	var sweep time.Duration
+	if m.pg == nil {
+		sweep = fileSweep
+	}
 	around := clouds.Surroundings{Sinks: append([]intercept.Sink{record.Sink}, opt.sinks...)}
 	if m.pg != nil {
 		around.Shared = m
 	}
 	a := app.New(app.Options{
 		Rules: opt.rules, Store: m, Engine: engine, Open: s.opener(ctx, m), Around: around.Around,
-		Teller: opt.teller, Log: log, Observe: opt.observe, Auto: opt.auto, By: opt.by,
+		Teller: opt.teller, Log: log, Observe: opt.observe, Auto: opt.auto, By: opt.by, Sweep: sweep,
 	})
 	return &session{App: a, shell: s, store: m, rules: opt.rules, log: log, record: record}, nil
 }
@@ -162,7 +169,7 @@ func (w *session) work(ctx context.Context) (stop func() error) {
 				return
 			}
 			if !told {
-				w.shell.say("Another stint works on this database: it carries out what is started here, within a minute.")
+				w.shell.say("Another stint works on this database: it carries out what is started here, within seconds.")
 			}
 			select {
 			case <-ctx.Done():
