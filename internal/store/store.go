@@ -32,10 +32,13 @@ type Store interface {
 	Memory
 	Pace
 
-	// Due lists rows whose time has come, the most overdue first, at most limit.
+	// Due lists rows whose time has come, the most overdue first, at most limit: surveys, policies and actions at their
+	// NextAt, actions that are calling at their Deadline. A survey or policy without a NextAt is never due; an action
+	// that has not ended and lacks its time is due at once.
 	Due(ctx context.Context, now time.Time, limit int) ([]Due, error)
 	// Prune forgets ended runs with their actions, closed incidents and audit entries that ended before the time.
-	// An action is forgotten only with its run.
+	// An action is forgotten only with its run, a run only when all its actions have ended, and an incident that people
+	// were told of only after they were told of its end.
 	Prune(ctx context.Context, before time.Time) (rows int64, err error)
 	Close() error
 }
@@ -55,7 +58,7 @@ type Survey struct {
 	Watching []string  // ids that are not settled yet: the next look asks for these alone
 	SweepAt  time.Time // when the next whole listing is due
 	Look     inventory.Look
-	Items    int
+	Items    int // how many things are known; the store counts them when it is given a look
 }
 
 // Resource is one thing as it was seen: its id and the JSON of its cloud noun.
@@ -67,9 +70,9 @@ type Resource struct {
 // Seen is the result of one look at a scope.
 type Seen struct {
 	Scope  cloud.Scope
-	At     time.Time
-	Whole  bool     // the scope was listed to the end: what is not in Items is gone
-	Asked  []string // when not whole: the ids asked for; those not in Items are gone
+	At     time.Time // when the look began: what was expected after that is neither changed nor taken out by it
+	Whole  bool      // the scope was listed to the end: what is not in Items is gone
+	Asked  []string  // when not whole: the ids asked for; those not in Items are gone
 	Items  []Resource
 	Grace  time.Duration // a thing that we made less than this long ago is not taken for gone when it is not listed
 	Forget []string      // ids to take out whatever was seen

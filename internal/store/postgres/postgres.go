@@ -51,8 +51,14 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if !strings.Contains(address, "pool_max_conns") {
 		cfg.MaxConns = connections
 	}
-	if _, ok := cfg.ConnConfig.RuntimeParams["application_name"]; !ok {
-		cfg.ConnConfig.RuntimeParams["application_name"] = "stint"
+	for name, value := range map[string]string{
+		"application_name": "stint",
+		// A worker that froze within a transaction keeps its rows from everybody: the server lets go of it.
+		"idle_in_transaction_session_timeout": "20s",
+	} {
+		if _, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		}
 	}
 	secret := cfg.ConnConfig.Password
 	where := fmt.Sprintf("%s on %s", cfg.ConnConfig.Database, cfg.ConnConfig.Host)

@@ -97,7 +97,27 @@ func chunks(values []string) [][]string {
 	return slices.Collect(slices.Chunk(values, most))
 }
 
+// actions makes one statement for each half of what Since asks for: with both in one, no index would serve.
 func (s *Store) actions(ctx context.Context, q querier, f store.ActionFilter) ([]store.ActionRow, error) {
+	var open []store.ActionRow
+	if !f.Since.IsZero() {
+		var err error
+		if open, err = s.someActions(ctx, q, f, true); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := s.someActions(ctx, q, f, false)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(open, rows...)
+	if f.Limit > 0 && len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+	}
+	return rows, nil
+}
+
+func (s *Store) someActions(ctx context.Context, q querier, f store.ActionFilter, older bool) ([]store.ActionRow, error) {
 	var (
 		a     args
 		where []string
@@ -121,8 +141,12 @@ func (s *Store) actions(ctx context.Context, q querier, f store.ActionFilter) ([
 	if len(f.Backups) > 0 {
 		where = append(where, `backup IN `+list(&a, f.Backups))
 	}
-	if !f.Since.IsZero() {
-		where = append(where, `(created_at >= `+a.add(micros(f.Since))+` OR ended_at = 0)`)
+	switch {
+	case f.Since.IsZero():
+	case older: // what is open, however old: an index holds just these
+		where = append(where, `created_at < `+a.add(micros(f.Since)), `ended_at = 0`)
+	default:
+		where = append(where, `created_at >= `+a.add(micros(f.Since)))
 	}
 	query := `SELECT ` + actionColumns + ` FROM action`
 	if len(where) > 0 {

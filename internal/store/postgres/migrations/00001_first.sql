@@ -139,6 +139,8 @@ CREATE INDEX policy_state_next ON policy_state (next_at) WHERE next_at > 0;
 CREATE INDEX action_due ON action (due_at) WHERE due_at > 0;
 CREATE INDEX action_run ON action (run, state);
 CREATE INDEX action_created ON action (created_at, id);
+CREATE INDEX action_policy ON action (policy, created_at);
+CREATE INDEX action_open ON action (policy, created_at) WHERE ended_at = 0;
 CREATE INDEX action_backup ON action (backup) WHERE backup <> '';
 CREATE INDEX run_started ON run (started_at, id);
 CREATE INDEX run_active ON run (id) WHERE ended_at = 0;
