@@ -37,22 +37,20 @@ func (g *gate) handle(ctx context.Context, now time.Time, key string) (job.Answe
 }
 
 func testWokenWhileHandled(t *testing.T, h Harness) {
-	e, g, calls := h.Open(t, Settings{}), newGate(), make(chan call, 10)
-	stop := start(t, e, map[job.Queue]job.Handler{job.Act: g.handle, job.Scan: record(calls)})
+	e, g := h.Open(t, Settings{}), newGate()
+	stop := start(t, e, only(job.Act, g.handle))
 	wake(t, e, "k", job.Act, time.Now())
 	await(t, "the first call", g.in)
 	for range 3 {
 		wake(t, e, "k", job.Act, time.Now())
 	}
-	quiet(t, e, calls, 300*time.Millisecond)
-	if len(g.in) > 0 {
+	if more := quiet(t, h, g.in, 0); len(more) > 0 {
 		t.Fatalf("a key woken while it is handled: got it handled twice at once, want one after the other")
 	}
 	g.open <- struct{}{}
 	await(t, "the call that was asked for meanwhile", g.in)
 	g.open <- struct{}{}
-	quiet(t, e, calls, 1500*time.Millisecond)
-	if len(g.in) > 0 {
+	if more := quiet(t, h, g.in, 0); len(more) > 0 {
 		t.Fatalf("a key woken three times while it is handled: got it handled twice more, want once")
 	}
 	ends(t, stop)
@@ -97,7 +95,7 @@ func testCancel(t *testing.T, h Harness) {
 			t.Fatalf("Cancel(%s): got error %v, want none", key, err)
 		}
 	}
-	if keys := quiet(t, e, calls, 1200*time.Millisecond); len(keys) != 1 || keys[0] != "other" {
+	if keys := quiet(t, h, calls, 1200*time.Millisecond); len(keys) != 1 || keys[0] != "other" {
 		t.Fatalf("after Cancel: got calls %v, want the other key alone", keys)
 	}
 	wake(t, e, "k", job.Scan, time.Now())

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -72,6 +74,15 @@ func Step(s store.Store, who string) job.Handler {
 	}
 }
 
+// EndWithParent makes a child process end when the test that started it is gone, however that ended: its end of the
+// child's standard input closes then.
+func EndWithParent() {
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+}
+
 // Work is a worker without end: the engine, and the sweep that finds what nobody was woken for.
 func Work(t *testing.T, s store.Store, e job.Engine, who string) {
 	t.Helper()
@@ -81,6 +92,7 @@ func Work(t *testing.T, s store.Store, e job.Engine, who string) {
 		for _, d := range due {
 			out = append(out, job.Wakeup{Key: d.Key, Queue: job.Act, At: d.At})
 		}
+		fmt.Println("swept", now.UnixMilli())
 		return out, err
 	}}
 	swept := make(chan error, 1)

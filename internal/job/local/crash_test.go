@@ -27,6 +27,7 @@ func TestWorkerChild(t *testing.T) {
 	if path == "" {
 		t.Skip("runs only as the child of another test")
 	}
+	jobtest.EndWithParent()
 	release, err := local.Lock(path)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +45,9 @@ func child(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestWorkerChild$", "-test.count=1")
 	cmd.Env = append(os.Environ(), workerFile+"="+path)
+	if _, err := cmd.StdinPipe(); err != nil { // ours to hold: see EndWithParent
+		t.Fatal(err)
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

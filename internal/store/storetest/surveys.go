@@ -165,7 +165,7 @@ func testOlderLook(t *testing.T, s store.Store) {
 }
 
 func testManyItems(t *testing.T, s store.Store) {
-	const n = 20_000
+	const n = Many
 	items := make([]store.Resource, n)
 	for i := range items {
 		items[i] = resource(fmt.Sprintf("snap-%06d", (i*7919)%n), "1")
