@@ -17,6 +17,7 @@ import (
 	"github.com/stint-cloud/stint/internal/policy"
 	"github.com/stint-cloud/stint/internal/store"
 	"github.com/stint-cloud/stint/internal/store/sqlite"
+	"github.com/stint-cloud/stint/internal/survey"
 )
 
 const byTag = `
@@ -45,6 +46,7 @@ type world struct {
 	store  store.Store
 	app    *app.App
 	rules  policy.Rules
+	paces  survey.Options
 }
 
 var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
@@ -74,7 +76,7 @@ func newWorld(t *testing.T, text string, opt fakeaws.Options) *world {
 func (w *world) start() {
 	w.t.Helper()
 	w.app = app.New(app.Options{
-		Rules: w.rules, Store: w.store, Engine: w.engine, Auto: true,
+		Rules: w.rules, Store: w.store, Engine: w.engine, Auto: true, Survey: w.paces,
 		Open: func(a policy.Account) (cloud.Provider, error) {
 			return aws.Open(context.Background(), aws.Config{
 				Account: a.Name, AccessKey: fakeaws.AccessKey, SecretKey: fakeaws.SecretKey, DefaultRegion: "us-east-1",
@@ -119,6 +121,8 @@ func (w *world) disks(instance string) []string {
 // how many to keep.
 func TestMonthByTag(t *testing.T) {
 	w := newWorld(t, byTag, fakeaws.Options{SnapshotTime: 7 * time.Minute})
+	w.paces = survey.Options{MinPoll: 2 * time.Minute, MaxPoll: 4 * time.Minute, Every: time.Hour} // a month need not be polled by the second
+	w.start()
 	tags := []map[string]string{
 		{"SnapshotDaily": "3"},
 		{"SnapshotDaily": "5", "SnapshotHourly": "4"},
