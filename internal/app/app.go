@@ -240,7 +240,7 @@ type Event struct {
 	Action *store.ActionRow
 	Diff   store.Diff
 	Text   string
-	N      int           // of "planned" and "started": how many actions
+	N      int           // of "planned", "started" and "resumed": how many actions
 	Took   time.Duration // of "planned": how long the plan took to make
 	Err    error
 }

@@ -229,7 +229,7 @@ func (a *App) finishOpen(ctx context.Context) error {
 		}
 		for _, r := range active {
 			if !told {
-				a.observe(Event{At: time.Now().UTC(), What: "resumed", Policy: r.Policy, Run: r.ID, Text: "begun " + r.StartedAt.Format(time.RFC3339)})
+				a.observe(Event{At: time.Now().UTC(), What: "resumed", Policy: r.Policy, Run: r.ID, Text: "begun " + r.StartedAt.Format(time.RFC3339), N: open(r)})
 				moved = a.moved()
 			}
 			if _, _, err := run.Settle(ctx, a.opt.Store, r.ID, time.Now().UTC()); err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -240,6 +240,17 @@ func (a *App) finishOpen(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// open counts the run's actions that have not ended.
+func open(r store.Run) int {
+	n := 0
+	for state, k := range r.Counts {
+		if !state.Ended() {
+			n += k
+		}
+	}
+	return n
 }
 
 // WaitRun waits until the run has ended.

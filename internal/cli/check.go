@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/stint-cloud/stint/internal/config"
@@ -214,7 +215,11 @@ func (s *shell) showComplaints(w io.Writer, files []policy.File, complaints []po
 		if c.Warning {
 			mark = t.yellow("! ")
 		}
-		fmt.Fprintf(w, "%s%s\n", mark, c)
+		line := c.String()
+		if t.live && t.width > 20 {
+			line = strings.ReplaceAll(text.WrapSoft(line, t.width-2), "\n", "\n  ")
+		}
+		fmt.Fprintf(w, "%s%s\n", mark, line)
 		if !t.live {
 			continue
 		}

@@ -15,6 +15,9 @@ import (
 // saveEvery is how often a fake's state is saved while it changes.
 const saveEvery = time.Second
 
+// seedAge is how long ago the instances that a fake begins with were made.
+const seedAge = 30 * 24 * time.Hour
+
 type fakeFlags struct {
 	listen  string
 	latency time.Duration
@@ -55,7 +58,9 @@ without an account. This version knows aws: EC2 and STS.
 }
 
 func (s *shell) fakeAWS(ctx context.Context, f fakeFlags) error {
+	var past time.Duration // what is seeded has been there for a while, so that every slot covers it
 	fake := fakeaws.New(fakeaws.Options{
+		Now: func() time.Time { return time.Now().Add(-past) },
 		Latency: f.latency, SnapshotTime: f.making, ImageTime: f.making, VolumeTime: f.making / 2, InstanceTime: f.making / 2, AnyKey: f.anyKey,
 	})
 	fresh := true
@@ -68,9 +73,11 @@ func (s *shell) fakeAWS(ctx context.Context, f fakeFlags) error {
 		}
 	}
 	if fresh && f.seed > 0 {
+		past = seedAge
 		fake.AddInstances("us-east-1", f.seed, 1, func(i int) map[string]string {
 			return map[string]string{"Name": fmt.Sprintf("web-%d", i+1), "SnapshotDaily": "3"}
 		})
+		past = 0 // nobody calls yet
 	}
 	url, stop, err := fake.Listen(f.listen)
 	if err != nil {

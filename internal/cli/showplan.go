@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,19 +121,24 @@ func (p *page) showGroup(g group, verbose bool) {
 		}
 		return
 	}
-	var names []string
-	for _, a := range g.what[:min(len(g.what), shownNames)] {
-		name := a.Label
-		if name == "" {
-			name = a.Target.ID
-		}
-		names = append(names, name)
+	names := make([]string, len(g.what))
+	for i, a := range g.what {
+		names[i] = cmp.Or(a.Label, a.Target.ID)
 	}
+	slices.SortFunc(names, byNumber)
+	names = names[:min(len(names), shownNames)]
 	text := strings.Join(names, ", ")
 	if more := len(g.what) - len(names); more > 0 {
 		text += " and " + thousands(more) + " more"
 	}
 	p.wrap("      ", "      ", text)
+}
+
+// byNumber orders names as people do: web-2 before web-10.
+func byNumber(a, b string) int {
+	stem := func(s string) string { return strings.TrimRight(s, "0123456789") }
+	x, y := stem(a), stem(b)
+	return cmp.Or(strings.Compare(x, y), cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
 func plural(v plan.Verb, n int) string {

@@ -49,6 +49,8 @@ func (w *watch) event(e app.Event) {
 		w.look(e)
 	case "resumed":
 		w.log("%s the run %s, which an earlier process left open", w.t.cyan("finishing"), e.Run)
+		w.total += int64(e.N)
+		w.act()
 	case "started":
 		w.total += int64(e.N)
 		w.act()

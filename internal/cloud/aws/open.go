@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/stint-cloud/stint/internal/cloud"
 )
@@ -90,6 +91,7 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 		config.WithRetryer(func() sdk.Retryer { return sdk.NopRetryer{} }),
 		config.WithRetryMaxAttempts(1),
 		config.WithHTTPClient(httpClient()),
+		config.WithLogger(logging.Nop{}), // what matters comes back as an error; standard error is not the SDK's
 	}
 	if c.Profile != "" {
 		load = append(load, config.WithSharedConfigProfile(c.Profile))
