@@ -60,7 +60,7 @@ without an account. This version knows aws: EC2 and STS.
 func (s *shell) fakeAWS(ctx context.Context, f fakeFlags) error {
 	var past time.Duration // what is seeded has been there for a while, so that every slot covers it
 	fake := fakeaws.New(fakeaws.Options{
-		Now: func() time.Time { return time.Now().Add(-past) },
+		Now:     func() time.Time { return time.Now().Add(-past) },
 		Latency: f.latency, SnapshotTime: f.making, ImageTime: f.making, VolumeTime: f.making / 2, InstanceTime: f.making / 2, AnyKey: f.anyKey,
 	})
 	fresh := true
