@@ -20,12 +20,15 @@ func (l *looker) Traits() cloud.Traits { return cloud.Traits{Cloud: "nowhere", C
 func (l *looker) Regions(context.Context) ([]cloud.Region, error) {
 	return []cloud.Region{{ID: "r-1"}}, nil
 }
+
 func (l *looker) Instances(context.Context, cloud.Query, string) (cloud.Page[cloud.Instance], error) {
 	return cloud.Page[cloud.Instance]{}, nil
 }
+
 func (l *looker) Disks(context.Context, cloud.Query, string) (cloud.Page[cloud.Disk], error) {
 	return cloud.Page[cloud.Disk]{}, nil
 }
+
 func (l *looker) Snapshots(_ context.Context, _ cloud.Query, cursor string) (cloud.Page[cloud.Snapshot], error) {
 	l.cursors = append(l.cursors, cursor)
 	if err := l.errs[cursor]; err != nil {
@@ -34,6 +37,7 @@ func (l *looker) Snapshots(_ context.Context, _ cloud.Query, cursor string) (clo
 	}
 	return l.pages[cursor], nil
 }
+
 func (l *looker) Images(context.Context, cloud.Query, string) (cloud.Page[cloud.Image], error) {
 	return cloud.Page[cloud.Image]{}, nil
 }
@@ -164,8 +168,10 @@ func TestCallAsInterceptorsSeeIt(t *testing.T) {
 		t.Fatalf("DeleteSnapshot: got %v, want no error", err)
 	}
 	want := []cloud.Call{
-		{Op: "snapshot.create", Class: cloud.Write, Account: "shop", Region: "r-1", Action: "act-1", Token: "tok", Repeatable: true,
-			Ref: cloud.Ref{Account: "shop", Region: "r-1", Kind: cloud.KindDisk, ID: "d-1"}},
+		{
+			Op: "snapshot.create", Class: cloud.Write, Account: "shop", Region: "r-1", Action: "act-1", Token: "tok", Repeatable: true,
+			Ref: cloud.Ref{Account: "shop", Region: "r-1", Kind: cloud.KindDisk, ID: "d-1"},
+		},
 		{Op: "snapshot.delete", Class: cloud.Write, Account: "shop", Region: "r-1", Action: "act-1", Repeatable: true, Ref: ref},
 	}
 	if !slices.Equal(seen, want) {

@@ -12,8 +12,10 @@ import (
 )
 
 func item(key, policy string) notice.Item {
-	return notice.Item{Key: key, Policy: policy, Account: "web", Title: "snapshot.create is denied", Detail: "grant ec2:CreateSnapshot",
-		Opened: start, Last: start.Add(time.Hour), Count: 3}
+	return notice.Item{
+		Key: key, Policy: policy, Account: "web", Title: "snapshot.create is denied", Detail: "grant ec2:CreateSnapshot",
+		Opened: start, Last: start.Add(time.Hour), Count: 3,
+	}
 }
 
 func TestSubject(t *testing.T) {

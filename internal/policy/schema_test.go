@@ -87,10 +87,23 @@ func TestSchemaRefusesWhatParseRefuses(t *testing.T) {
 		t.Fatalf("%s against the schema: %v, want none", good, err)
 	}
 	for _, change := range [][2]string{
-		{"cloud: aws", "cloud: azure"}, {"web:", "Web:"}, {"cloud: aws", "cloud: aws, credentials: {secret-key: value}"}, {"cloud: aws", "regions: [x]"},
-		{"tags: {a: b}", ""}, {"tags: {a: b}", "tags: {}"}, {"tags: {a: b}", "tags: {a: {b: c}}"}, {"every: 1h", "every: 1h, cron: x"}, {"every: 1h", "every: 1 hour"},
-		{"method: image", "method: images"}, {"last: 1", "last: 0"}, {"last: 1", ""}, {"last: 1", "last: {from: x}"}, {"last: 1", "lust: 1"},
-		{"method: image", "method: image, orphans: never"}, {"method: image", "method: image, limits: {delete-share: 30}"}, {"method: image", "method: image, copies: []"},
+		{"cloud: aws", "cloud: azure"},
+		{"web:", "Web:"},
+		{"cloud: aws", "cloud: aws, credentials: {secret-key: value}"},
+		{"cloud: aws", "regions: [x]"},
+		{"tags: {a: b}", ""},
+		{"tags: {a: b}", "tags: {}"},
+		{"tags: {a: b}", "tags: {a: {b: c}}"},
+		{"every: 1h", "every: 1h, cron: x"},
+		{"every: 1h", "every: 1 hour"},
+		{"method: image", "method: images"},
+		{"last: 1", "last: 0"},
+		{"last: 1", ""},
+		{"last: 1", "last: {from: x}"},
+		{"last: 1", "lust: 1"},
+		{"method: image", "method: image, orphans: never"},
+		{"method: image", "method: image, limits: {delete-share: 30}"},
+		{"method: image", "method: image, copies: []"},
 	} {
 		bad := strings.Replace(good, change[0], change[1], 1)
 		if err := conforms(t, []byte(bad)); err == nil {

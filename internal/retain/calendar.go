@@ -43,8 +43,11 @@ type calendar struct {
 
 func (r Rule) calendars() [5]calendar {
 	return [5]calendar{
-		{span: hour, left: r.Hourly}, {span: day, left: r.Daily}, {span: isoWeek, left: r.Weekly},
-		{span: month, left: r.Monthly}, {span: year, left: r.Yearly},
+		{span: hour, left: r.Hourly},
+		{span: day, left: r.Daily},
+		{span: isoWeek, left: r.Weekly},
+		{span: month, left: r.Monthly},
+		{span: year, left: r.Yearly},
 	}
 }
 

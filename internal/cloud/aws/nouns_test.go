@@ -183,7 +183,7 @@ func TestConnectionsAreKept(t *testing.T) {
 			t.Errorf("Regions, 32 at a time: got %v, want no error", err)
 		}
 	}
-	if p.client(region) != p.client(region) || p.client("eu-west-1") == p.client(region) {
+	if first := p.client(region); first != p.client(region) || first == p.client("eu-west-1") {
 		t.Errorf("client(region) is made anew or shared between regions, want one for each")
 	}
 }

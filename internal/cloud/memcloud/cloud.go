@@ -74,7 +74,6 @@ type refusal struct {
 	class error
 	code  string
 	text  string
-	ref   cloud.Ref // when it is about something else than the call
 }
 
 func (r *refusal) Error() string { return r.text }

@@ -46,8 +46,11 @@ func TestErrorClasses(t *testing.T) {
 		{"glance", 413, "The limit has been exceeded on the number of allowed image properties.", 0, cloud.ErrQuota},
 		{"glance", 429, "", time.Second, cloud.ErrThrottled},
 		{"glance", 418, "I'm a teapot", 0, nil},
-		{"", 401, "", 0, cloud.ErrDenied}, {"", 501, "", 0, cloud.ErrUnsupported},
-		{"", 502, "", 0, cloud.ErrTransient}, {"", 503, "", 0, cloud.ErrTransient}, {"", 504, "", 0, cloud.ErrTransient},
+		{"", 401, "", 0, cloud.ErrDenied},
+		{"", 501, "", 0, cloud.ErrUnsupported},
+		{"", 502, "", 0, cloud.ErrTransient},
+		{"", 503, "", 0, cloud.ErrTransient},
+		{"", 504, "", 0, cloud.ErrTransient},
 	} {
 		if got := classOf(c.service, c.status, c.message, c.after); got != c.want {
 			t.Errorf("classOf(%s, %d, %q, %v): got %v, want %v", c.service, c.status, c.message, c.after, got, c.want)
@@ -65,12 +68,16 @@ func TestErrorsCarryWhatTheServiceSaid(t *testing.T) {
 		after  time.Duration
 		text   string // the whole of it
 	}{
-		{"HTML of glance", says(403, map[string]string{"Content-Type": "text/html"}, "<html>\n <head>\n  <title>403 Forbidden</title>\n </head>\n <body>\n  <h1>403 Forbidden</h1>\n  Image i1 is protected and cannot be deleted.<br /><br />\n\n </body>\n</html>"),
-			cloud.ErrConflict, "403", 0, "Image i1 is protected and cannot be deleted."},
+		{
+			"HTML of glance", says(403, map[string]string{"Content-Type": "text/html"}, "<html>\n <head>\n  <title>403 Forbidden</title>\n </head>\n <body>\n  <h1>403 Forbidden</h1>\n  Image i1 is protected and cannot be deleted.<br /><br />\n\n </body>\n</html>"),
+			cloud.ErrConflict, "403", 0, "Image i1 is protected and cannot be deleted.",
+		},
 		{"JSON", says(409, nil, `{"conflict": {"code": 409, "message": "it is in use"}}`), cloud.ErrInUse, "409 conflict", 0, "it is in use"},
 		{"a throttle", says(429, map[string]string{"Retry-After": "7"}, ""), cloud.ErrThrottled, "429", 7 * time.Second, "Too Many Requests"},
-		{"a proxy that is down", says(503, map[string]string{"Retry-After": "3"}, "<html><body><h1>503 Service Unavailable</h1>\nNo server is available.\n</body></html>"),
-			cloud.ErrTransient, "503", 3 * time.Second, "No server is available."},
+		{
+			"a proxy that is down", says(503, map[string]string{"Retry-After": "3"}, "<html><body><h1>503 Service Unavailable</h1>\nNo server is available.\n</body></html>"),
+			cloud.ErrTransient, "503", 3 * time.Second, "No server is available.",
+		},
 		{"a long story", says(400, nil, strings.Repeat("<p>blah", 1000)), nil, "400", 0, strings.Repeat("blah ", 48)[:239] + "…"},
 		{"an echo of secrets", says(400, nil, `{"badRequest": {"message": "what is token-1 with correct-horse-battery?"}}`), nil, "400 badRequest", 0, "what is *** with ***?"},
 	} {

@@ -123,11 +123,13 @@ func TestListingsAreOfTheOwnProject(t *testing.T) {
 
 // What somebody hid is not gone, in no listing.
 func TestHiddenImagesAreListed(t *testing.T) {
-	images := &things{kind: "images", items: []map[string]any{imageJSON("seen", nil), imageJSON("hidden", map[string]any{"os_hidden": true})},
+	images := &things{
+		kind: "images", items: []map[string]any{imageJSON("seen", nil), imageJSON("hidden", map[string]any{"os_hidden": true})},
 		fetch: func(r *http.Request, item map[string]any) bool {
 			ids := r.URL.Query().Get("id")
 			return (item["os_hidden"] == true) == (r.URL.Query().Get("os_hidden") == "true") && (ids == "" || strings.Contains(ids, item["id"].(string)))
-		}}
+		},
+	}
 	s := newStub(t, map[string]http.HandlerFunc{"GET " + imagesPath: images.ServeHTTP})
 	p := s.open(t, nil)
 	for _, q := range []cloud.Query{north, {Region: "north", IDs: []string{"hidden", "seen", "absent", "not an id"}}} {
@@ -171,8 +173,10 @@ func TestListingByTags(t *testing.T) {
 		snapshotJSON("b", map[string]any{"metadata": map[string]string{"stint:policy": "nightly"}}),
 		snapshotJSON("c", nil),
 	}}
-	images := &things{kind: "images", items: []map[string]any{imageJSON("a", map[string]any{"stint:policy": "nightly", "env": "prod"}), imageJSON("b", nil)},
-		fetch: func(r *http.Request, _ map[string]any) bool { return r.URL.Query().Get("os_hidden") == "" }}
+	images := &things{
+		kind: "images", items: []map[string]any{imageJSON("a", map[string]any{"stint:policy": "nightly", "env": "prod"}), imageJSON("b", nil)},
+		fetch: func(r *http.Request, _ map[string]any) bool { return r.URL.Query().Get("os_hidden") == "" },
+	}
 	s := newStub(t, map[string]http.HandlerFunc{"GET " + snapshotsPath + "/detail": snapshots.ServeHTTP, "GET " + imagesPath: images.ServeHTTP})
 	p := s.open(t, func(c *Config) { c.PageSize = 10 })
 	q := cloud.Query{Region: "north", Tags: cloud.TagsOf(map[string]string{"stint:policy": "nightly", "env": "prod"})}
@@ -229,8 +233,11 @@ func TestInstance(t *testing.T) {
 		return []any{map[string]any{"server_id": server, "device": device}}
 	}
 	vols := &things{kind: "volumes", items: []map[string]any{
-		{"id": "v1", "attachments": at("local", "/dev/vdb"), "bootable": "true"}, {"id": "v2", "attachments": at("local", "/dev/vdc")},
-		{"id": "v3", "attachments": at("volume", "/dev/vdaa")}, {"id": "v4", "attachments": at("volume", "/dev/vdb")}, {"id": "v5", "attachments": at("volume", "/dev/vdc"), "bootable": "true"},
+		{"id": "v1", "attachments": at("local", "/dev/vdb"), "bootable": "true"},
+		{"id": "v2", "attachments": at("local", "/dev/vdc")},
+		{"id": "v3", "attachments": at("volume", "/dev/vdaa")},
+		{"id": "v4", "attachments": at("volume", "/dev/vdb")},
+		{"id": "v5", "attachments": at("volume", "/dev/vdc"), "bootable": "true"},
 	}}
 	s := newStub(t, map[string]http.HandlerFunc{
 		"GET " + serversPath + "/detail":        (&things{kind: "servers", items: []map[string]any{local, onVolume}}).ServeHTTP,
@@ -383,10 +390,21 @@ func TestStates(t *testing.T) {
 		status, task string
 		want         cloud.Power
 	}{
-		{"ACTIVE", "", cloud.PowerRunning}, {"ACTIVE", "image_uploading", cloud.PowerRunning}, {"ACTIVE", "powering-off", cloud.PowerStopping}, {"ACTIVE", "deleting", cloud.PowerStopping},
-		{"SHUTOFF", "", cloud.PowerStopped}, {"SHUTOFF", "powering-on", cloud.PowerStarting}, {"SHELVED_OFFLOADED", "", cloud.PowerStopped}, {"PAUSED", "", cloud.PowerStopped},
-		{"BUILD", "spawning", cloud.PowerStarting}, {"HARD_REBOOT", "", cloud.PowerStarting}, {"ERROR", "", cloud.PowerFailed},
-		{"DELETED", "", cloud.PowerGone}, {"SOFT_DELETED", "", cloud.PowerGone}, {"UNKNOWN", "", cloud.PowerUnknown}, {"NEW_WORD", "", cloud.PowerUnknown},
+		{"ACTIVE", "", cloud.PowerRunning},
+		{"ACTIVE", "image_uploading", cloud.PowerRunning},
+		{"ACTIVE", "powering-off", cloud.PowerStopping},
+		{"ACTIVE", "deleting", cloud.PowerStopping},
+		{"SHUTOFF", "", cloud.PowerStopped},
+		{"SHUTOFF", "powering-on", cloud.PowerStarting},
+		{"SHELVED_OFFLOADED", "", cloud.PowerStopped},
+		{"PAUSED", "", cloud.PowerStopped},
+		{"BUILD", "spawning", cloud.PowerStarting},
+		{"HARD_REBOOT", "", cloud.PowerStarting},
+		{"ERROR", "", cloud.PowerFailed},
+		{"DELETED", "", cloud.PowerGone},
+		{"SOFT_DELETED", "", cloud.PowerGone},
+		{"UNKNOWN", "", cloud.PowerUnknown},
+		{"NEW_WORD", "", cloud.PowerUnknown},
 	} {
 		if got := powerOf(c.status, c.task); got != c.want {
 			t.Errorf("power of %s, %q: got %v, want %v", c.status, c.task, got, c.want)

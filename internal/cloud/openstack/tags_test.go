@@ -155,8 +155,12 @@ func TestSetTagsOfImage(t *testing.T) {
 		{"case", map[string]any{"ENV": "x"}, map[string]string{"env": "y"}, []string{"add /stint.b64.ZW52=y"}},
 		{"ours on an image that carries none", nil, map[string]string{cloud.TagHold: "x"}, []string{"add /stint.image=i1", "add /stint:hold=x"}},
 		{"ours on one of ours", map[string]any{sign: "i1", cloud.TagPolicy: "p"}, map[string]string{cloud.TagHold: "x"}, []string{"add /stint:hold=x"}},
-		{"ours on one that inherited", map[string]any{sign: "other", cloud.TagPolicy: "p", cloud.TagHold: "h"}, map[string]string{cloud.TagHold: "x"},
-			[]string{"remove /stint:policy", "add /stint.image=i1", "add /stint:hold=x"}},
+		{
+			"ours on one that inherited",
+			map[string]any{sign: "other", cloud.TagPolicy: "p", cloud.TagHold: "h"},
+			map[string]string{cloud.TagHold: "x"},
+			[]string{"remove /stint:policy", "add /stint.image=i1", "add /stint:hold=x"},
+		},
 	} {
 		got, _ := patched(t, c.properties, func(p *Provider, ref cloud.Ref) error { return p.SetTags(t.Context(), ref, cloud.TagsOf(c.tags)) })
 		if !slices.Equal(show(got), c.want) {

@@ -90,10 +90,17 @@ func TestAnswers(t *testing.T) {
 		status int
 		want   string // in the error; empty for none
 	}{
-		{200, ""}, {201, ""}, {204, ""},
-		{301, "redirects are not followed"}, {307, "redirects are not followed"},
-		{400, "check that url takes a POST"}, {401, "check the secret"}, {404, "check the path"},
-		{429, "tried again"}, {500, "tried again"}, {503, "tried again"},
+		{200, ""},
+		{201, ""},
+		{204, ""},
+		{301, "redirects are not followed"},
+		{307, "redirects are not followed"},
+		{400, "check that url takes a POST"},
+		{401, "check the secret"},
+		{404, "check the path"},
+		{429, "tried again"},
+		{500, "tried again"},
+		{503, "tried again"},
 	} {
 		calls := 0
 		ch := serve(t, func(w http.ResponseWriter, r *http.Request) {

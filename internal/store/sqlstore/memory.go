@@ -16,9 +16,9 @@ func (s *Store) Append(ctx context.Context, entries ...store.AuditEntry) error {
 		return nil
 	}
 	return s.write(ctx, "append to the record", func(tx *sql.Tx) error {
-		for batch := range slices.Chunk(entries, most) {
+		for batch := range slices.Chunk(entries, rows(10)) {
 			var a args
-			rows := a.tuples(func(yield func([]any) bool) {
+			values := a.tuples(func(yield func([]any) bool) {
 				for _, e := range batch {
 					if !yield([]any{micros(e.At), e.Who, e.What, e.Ref, e.Action, e.Run, e.Outcome, e.Code, e.Request, e.Detail}) {
 						return
@@ -26,7 +26,7 @@ func (s *Store) Append(ctx context.Context, entries ...store.AuditEntry) error {
 				}
 			})
 			_, err := tx.ExecContext(ctx, `INSERT INTO audit (noted_at, who, what, ref, action, run, outcome, code, request, detail)
-				VALUES `+rows, a...)
+				VALUES `+values, a...)
 			if err != nil {
 				return err
 			}

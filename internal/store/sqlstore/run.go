@@ -40,7 +40,7 @@ func (s *Store) StartRun(ctx context.Context, run store.Run, actions []plan.Acti
 	var got map[string]bool
 	err := s.write(ctx, "start run "+run.ID, func(tx *sql.Tx) error {
 		got = map[string]bool{}
-		for batch := range slices.Chunk(sorted, most/2) {
+		for batch := range slices.Chunk(sorted, rows(18)) {
 			ids, err := arm(ctx, tx, run.ID, batch, bodies, micros(now))
 			if err != nil {
 				return err
@@ -75,14 +75,14 @@ func (s *Store) StartRun(ctx context.Context, run store.Run, actions []plan.Acti
 // arm inserts actions, and takes over those that ended without effect. It gives the ids that are now the run's.
 func arm(ctx context.Context, tx *sql.Tx, run string, actions []plan.Action, bodies map[string]string, now int64) ([]string, error) {
 	var a args
-	rows := a.tuples(func(yield func([]any) bool) {
+	values := a.tuples(func(yield func([]any) bool) {
 		for _, v := range actions {
 			if !yield([]any{v.ID, run, int64(1), string(store.ActionPlanned), int64(0), now, int64(0), now, v.Policy, v.Backup, "", "", "", "[]", now, int64(0), int64(0), bodies[v.ID]}) {
 				return
 			}
 		}
 	})
-	return collect(ctx, tx, `INSERT INTO action (`+actionColumns+`) VALUES `+rows+`
+	return collect(ctx, tx, `INSERT INTO action (`+actionColumns+`) VALUES `+values+`
 		ON CONFLICT (id) DO UPDATE SET run = excluded.run, version = action.version + 1, state = excluded.state,
 			attempts = excluded.attempts, next_at = excluded.next_at, deadline = excluded.deadline, due_at = excluded.due_at,
 			policy = excluded.policy, backup = excluded.backup, class = excluded.class, code = excluded.code,

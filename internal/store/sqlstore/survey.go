@@ -61,8 +61,10 @@ func (s *Store) SaveSurvey(ctx context.Context, row store.Survey, seen *store.Se
 	err = s.write(ctx, "save survey of "+row.Scope.String(), func(tx *sql.Tx) error {
 		diff, items = store.Diff{}, row.Items
 		// The row comes first: it locks the scope, so that nobody writes into it between our reading and writing.
-		values := []any{row.Scope.String(), row.Version + 1, micros(row.NextAt), micros(row.SweepAt), watching, micros(row.Look.SeenAt),
-			micros(row.Look.LookedAt), row.Look.Problem, row.Look.Class, row.Items}
+		values := []any{
+			row.Scope.String(), row.Version + 1, micros(row.NextAt), micros(row.SweepAt), watching, micros(row.Look.SeenAt),
+			micros(row.Look.LookedAt), row.Look.Problem, row.Look.Class, row.Items,
+		}
 		var err error
 		if row.Version == 0 {
 			err = execOne(ctx, tx, `INSERT INTO survey (`+surveyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -192,16 +194,16 @@ func putResources(ctx context.Context, tx *sql.Tx, scope string, items []store.R
 	if expected != nil {
 		at, tail = *expected, `, expected_at = excluded.expected_at`
 	}
-	for batch := range slices.Chunk(items, most) {
+	for batch := range slices.Chunk(items, rows(5)) {
 		var a args
-		rows := a.tuples(func(yield func([]any) bool) {
+		values := a.tuples(func(yield func([]any) bool) {
 			for _, r := range batch {
 				if !yield([]any{scope, r.ID, hash(r.Body), at, string(r.Body)}) {
 					return
 				}
 			}
 		})
-		_, err := tx.ExecContext(ctx, `INSERT INTO resource (scope, id, hash, expected_at, body) VALUES `+rows+`
+		_, err := tx.ExecContext(ctx, `INSERT INTO resource (scope, id, hash, expected_at, body) VALUES `+values+`
 			ON CONFLICT (scope, id) DO UPDATE SET hash = excluded.hash, body = excluded.body`+tail, a...)
 		if err != nil {
 			return err

@@ -71,8 +71,12 @@ func (j fromJSON) Scan(src any) error {
 	return json.Unmarshal(b, j.to)
 }
 
-// most is how many values one statement carries in a list: far below the 32,766 parameters that SQLite takes.
-const most = 500
+// most is how many parameters one statement carries at the most. SQLite looks for each $n among all the others, so that
+// the work of a statement grows with the square of this; and PostgreSQL gains little beyond it.
+const most = 180
+
+// rows is how many rows of so many columns go into one statement.
+func rows(columns int) int { return most / columns }
 
 // args collects the parameters of one statement and gives each its $n.
 type args []any

@@ -16,8 +16,10 @@ func testPolicies(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	_, err := s.PolicyState(ctx, "nightly")
 	wants(t, "PolicyState of one that is not there", err, store.ErrNotFound)
-	row := store.PolicyState{Name: "nightly", NextAt: after(time.Hour), PlannedAt: start(), Hash: "h", Problem: "no room",
-		Findings: []plan.Finding{{Key: "k", Policy: "nightly", Ref: ref(web(), "s"), Grave: true, Text: "the \"quota\" 中"}}}
+	row := store.PolicyState{
+		Name: "nightly", NextAt: after(time.Hour), PlannedAt: start(), Hash: "h", Problem: "no room",
+		Findings: []plan.Finding{{Key: "k", Policy: "nightly", Ref: ref(web(), "s"), Grave: true, Text: "the \"quota\" 中"}},
+	}
 	saved, err := s.SavePolicyState(ctx, row)
 	ok(t, "SavePolicyState", err)
 	row.Version = 1
@@ -196,7 +198,8 @@ func testTimes(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	east := time.FixedZone("east", 8*3600)
 	for i, at := range []time.Time{
-		{}, start(), start().In(east), time.Date(1971, 1, 1, 0, 0, 0, 1000, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
+		{},
+		start(), start().In(east), time.Date(1971, 1, 1, 0, 0, 0, 1000, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC),
 		time.Date(2026, 3, 29, 2, 30, 0, 0, east), time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC),
 	} {
 		row := store.Survey{Scope: scopeOf(fmt.Sprint(i), "r", cloud.KindDisk), NextAt: at, SweepAt: at}

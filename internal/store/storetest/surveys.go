@@ -33,8 +33,10 @@ func testSurveys(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	_, err := s.Survey(ctx, web())
 	wants(t, "Survey of a scope that is not there", err, store.ErrNotFound)
-	row := store.Survey{Scope: web(), NextAt: after(time.Hour), Watching: []string{"snap-2", "snap-1"}, SweepAt: after(2 * time.Hour), Items: 7,
-		Look: inventory.Look{SeenAt: start(), LookedAt: after(time.Minute), Problem: "the cloud said: no", Class: "denied"}}
+	row := store.Survey{
+		Scope: web(), NextAt: after(time.Hour), Watching: []string{"snap-2", "snap-1"}, SweepAt: after(2 * time.Hour), Items: 7,
+		Look: inventory.Look{SeenAt: start(), LookedAt: after(time.Minute), Problem: "the cloud said: no", Class: "denied"},
+	}
 	saved, diff, err := s.SaveSurvey(ctx, row, nil)
 	ok(t, "SaveSurvey", err)
 	same(t, "SaveSurvey without a look: diff", diff, store.Diff{})
@@ -61,8 +63,10 @@ func testSurveys(t *testing.T, s store.Store) {
 	for _, row := range all {
 		order = append(order, row.Scope)
 	}
-	same(t, "order of Surveys", order, []cloud.Scope{scopeOf("Shop", "z", cloud.KindDisk), scopeOf("shop", "a", cloud.KindDisk),
-		scopeOf("web", "us-east-1", cloud.KindInstance), web(), scopeOf("web", "us-east-1", cloud.KindImage)})
+	same(t, "order of Surveys", order, []cloud.Scope{
+		scopeOf("Shop", "z", cloud.KindDisk), scopeOf("shop", "a", cloud.KindDisk),
+		scopeOf("web", "us-east-1", cloud.KindInstance), web(), scopeOf("web", "us-east-1", cloud.KindImage),
+	})
 }
 
 func testSurveyStale(t *testing.T, s store.Store) {

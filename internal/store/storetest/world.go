@@ -17,7 +17,8 @@ import (
 func bodies[T any](t interface {
 	Helper()
 	Fatalf(string, ...any)
-}, list []T, ref func(T) cloud.Ref) []store.Resource {
+}, list []T, ref func(T) cloud.Ref,
+) []store.Resource {
 	t.Helper()
 	var out []store.Resource
 	for _, v := range list {
@@ -44,8 +45,10 @@ func testWorld(t *testing.T, s store.Store) {
 		Looks:    map[cloud.Scope]inventory.Look{},
 		Instances: []cloud.Instance{
 			{Ref: ref(in, "B"), Power: cloud.PowerStopped, CreatedAt: created},
-			{Ref: ref(in, "a"), Name: "n", Zone: "z", Type: "t", Power: cloud.PowerRunning, Image: "i", LocalRoot: true, Network: "net", User: "u", Project: "p", Tags: tags,
-				Disks: []cloud.Attachment{{Disk: "d", Device: "/dev/sda", Root: true}}, CreatedAt: created},
+			{
+				Ref: ref(in, "a"), Name: "n", Zone: "z", Type: "t", Power: cloud.PowerRunning, Image: "i", LocalRoot: true, Network: "net", User: "u", Project: "p", Tags: tags,
+				Disks: []cloud.Attachment{{Disk: "d", Device: "/dev/sda", Root: true}}, CreatedAt: created,
+			},
 		},
 		Disks: []cloud.Disk{{Ref: ref(di, "d"), Name: "n", Zone: "z", Type: "t", Size: 1 << 40, State: cloud.StateReady, Instance: "a", Encrypted: true, User: "u", Project: "p", Tags: tags, CreatedAt: created}},
 		Snapshots: []cloud.Snapshot{

@@ -76,9 +76,22 @@ func TestGlob(t *testing.T) {
 		pattern, s string
 		want       bool
 	}{
-		{"*", "", true}, {"*", "anything", true}, {"a*c", "abbc", true}, {"a*c", "abbd", false}, {"a?c", "abc", true}, {"a?c", "ac", false},
-		{`a\*c`, "a*c", true}, {`a\*c`, "abc", false}, {`a\?`, "a?", true}, {`a\\b`, `a\b`, true}, {`a\\*`, `a\bc`, true}, {"*a*b", "xaxxb", true},
-		{"备?", "备份", true}, {"", "", true}, {"", "a", false}, {"**a", "ba", true},
+		{"*", "", true},
+		{"*", "anything", true},
+		{"a*c", "abbc", true},
+		{"a*c", "abbd", false},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{`a\*c`, "a*c", true},
+		{`a\*c`, "abc", false},
+		{`a\?`, "a?", true},
+		{`a\\b`, `a\b`, true},
+		{`a\\*`, `a\bc`, true},
+		{"*a*b", "xaxxb", true},
+		{"备?", "备份", true},
+		{"", "", true},
+		{"", "a", false},
+		{"**a", "ba", true},
 	} {
 		if got := glob(c.pattern, c.s); got != c.want {
 			t.Errorf("glob(%q, %q) = %v, want %v", c.pattern, c.s, got, c.want)

@@ -226,8 +226,10 @@ func TestJudgeAWSCLI(t *testing.T) {
 func judgeImages(j *judge, instance, here, there string) {
 	j.t.Helper()
 	var made struct{ ImageId string }
-	create := []string{"ec2", "create-image", "--instance-id", instance, "--name", "nightly 1", "--no-reboot",
-		"--tag-specifications", "ResourceType=image,Tags=[{Key=k,Value=v}]", "ResourceType=snapshot,Tags=[{Key=k,Value=image}]"}
+	create := []string{
+		"ec2", "create-image", "--instance-id", instance, "--name", "nightly 1", "--no-reboot",
+		"--tag-specifications", "ResourceType=image,Tags=[{Key=k,Value=v}]", "ResourceType=snapshot,Tags=[{Key=k,Value=image}]",
+	}
 	j.do(&made, here, create...)
 	j.refused("InvalidAMIName.Duplicate", here, create...)
 	j.refused("InvalidParameterValue", here, "ec2", "create-image", "--instance-id", instance, "--name", "wrong type",
