@@ -12,10 +12,10 @@ import (
 
 // How much of a long plan is shown without --verbose.
 const (
-	shownGroups = 12 // of one policy in one place
+	shownGroups = 8 // of one policy in one place
 	shownNames  = 8  // of one group
-	shownLeft   = 6  // of one kind that is left alone
-	shownFollow = 6
+	shownLeft   = 5  // of one kind that is left alone
+	shownFollow = 4
 )
 
 // group is what happens for the same reason in one place.
@@ -113,7 +113,7 @@ func (p *page) showGroup(g group, verbose bool) {
 		}
 		return
 	}
-	p.wrap(fmt.Sprintf("  %s ", p.sign(g.verb)), "      ", fmt.Sprintf("%s %s", deed(g.verb), p.bold(plural(g.verb, len(g.what)))))
+	p.wrap(fmt.Sprintf("  %s ", p.sign(g.verb)), "      ", fmt.Sprintf("%s %s", deeds(g.verb), p.bold(plural(g.verb, len(g.what)))))
 	p.wrap("      ", "      ", p.dim(g.reason))
 	if verbose {
 		for _, a := range g.what {

@@ -198,7 +198,7 @@ func (p *page) showCounts(st app.Status) {
 	if len(parts) == 0 {
 		parts = append(parts, "No instance is known. `stint plan` looks for them.")
 	}
-	p.line("%s", strings.Join(parts, "  ·  "))
+	p.wrap("", "", strings.Join(parts, "  ·  "))
 }
 
 func (p *page) showPolicies(st app.Status) {

@@ -213,7 +213,7 @@ func (p *page) showRows(rows []store.ActionRow) {
 			if len(list) > len(names) {
 				more = " and " + thousands(len(list)-len(names)) + " more"
 			}
-			p.wrap(p.red("✗ "), "  ", fmt.Sprintf("failed: %s %s in %s: %s%s", deed(first.Verb), plural(first.Verb, len(list)), k.account, strings.Join(names, ", "), more))
+			p.wrap(p.red("✗ "), "  ", fmt.Sprintf("failed: %s %s in %s: %s%s", deeds(first.Verb), plural(first.Verb, len(list)), k.account, strings.Join(names, ", "), more))
 			p.wrap("  ", "  ", first.Problem)
 		}
 		p.wrap("  → ", "    ", p.cyan(remedy(k.class)))

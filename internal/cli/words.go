@@ -42,6 +42,21 @@ func deed(v plan.Verb) string {
 	return v.String()
 }
 
+// deeds is deed before a number of things.
+func deeds(v plan.Verb) string {
+	switch v {
+	case plan.TakeImage:
+		return "make images of"
+	case plan.DeleteSnapshot, plan.DeleteImage:
+		return "delete"
+	case plan.RunInstance:
+		return "start instances from"
+	case plan.MakeDisk:
+		return "make disks from"
+	}
+	return deed(v)
+}
+
 // done is a verb in words, for what was done.
 func done(v plan.Verb) string {
 	switch v {

@@ -46,12 +46,12 @@ func Opener(ctx context.Context, sys config.System) func(policy.Account) (cloud.
 	return func(a policy.Account) (cloud.Provider, error) {
 		e, ok := find(a.Cloud)
 		if !ok {
-			return nil, &cloud.Error{Op: "account.open", Ref: cloud.Ref{Account: a.Name}, Class: cloud.ErrUnsupported, Err: fmt.Errorf("this version does not speak to the cloud %q", a.Cloud)}
+			return nil, &cloud.Error{Op: "account.open", Class: cloud.ErrUnsupported, Err: fmt.Errorf("this version does not speak to the cloud %q", a.Cloud)}
 		}
 		p, err := e.open(ctx, a, sys)
 		var known *cloud.Error
 		if err != nil && !errors.As(err, &known) {
-			err = &cloud.Error{Op: "account.open", Ref: cloud.Ref{Account: a.Name}, Class: cloud.ErrDenied, Code: "Credentials", Err: err}
+			err = &cloud.Error{Op: "account.open", Class: cloud.ErrDenied, Code: "Credentials", Err: err}
 		}
 		return p, err
 	}
