@@ -63,7 +63,7 @@ func TestParseCronComplaints(t *testing.T) {
 		{"0 2 32W * ? *", `day-of-month: "32" is not within 1-31`},
 		{"0 2 XL * ? *", `day-of-month: "XL" is not a day: L is the last`},
 		{"0 2 1,? * ? *", `stands alone in its field or not at all`},
-		{"0 2 ? * MON 1969", `year: "1969" is not within 1970-2199`},
+		{"0 2 ? * MON 1969", `year: "1969" is not within 1970-2099`},
 		{strings.Repeat("1,", 600) + "1 * * * *", `1209 characters are too long for a cron expression: at most 1000`},
 	} {
 		s, err := ParseCron(c.expr, nil)

@@ -159,7 +159,7 @@ func fiveHint(fields []string, cause *Error) string {
 
 // namedDays turns 5L and 5#3, whose number counts from Sunday as 0 in five fields, into names that mean the same in six.
 func namedDays(field string) string {
-	names := weekDayField(false).names
+	names := weekDays()
 	if len(field) >= 2 && field[0] >= '0' && field[0] <= '7' && (field[1] == 'L' || field[1] == 'l' || field[1] == '#') {
 		return names[(field[0]-'0')%7] + field[1:]
 	}
@@ -191,7 +191,7 @@ func wordsHint(lower string) string {
 		return propose(trim(m[2]) + " " + trim(m[1]) + " * * *")
 	}
 	if len(words) > 3 {
-		if prefix := strings.ToUpper(words[:3]); slices.Contains(weekDayField(false).names, prefix) && strings.Contains(words, "day") {
+		if prefix := strings.ToUpper(words[:3]); slices.Contains(weekDays(), prefix) && strings.Contains(words, "day") {
 			return propose("0 0 * * " + prefix)
 		}
 	}

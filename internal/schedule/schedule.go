@@ -19,7 +19,8 @@ type Schedule struct {
 // slots.
 func (s Schedule) String() string { return s.text }
 
-// Next gives the first slot after that instant; false when there is none, because the years are over.
+// Next gives the first slot after that instant; false when there is none, because the years are over: those that the
+// expression names, or for cron without years those until 2099.
 func (s Schedule) Next(after time.Time) (time.Time, bool) {
 	from := clamp(after)
 	switch {
@@ -43,7 +44,7 @@ func (s Schedule) Newest(at time.Time, within time.Duration) (time.Time, bool) {
 	switch {
 	case s.cron != nil:
 		var w int64
-		if w, ok = s.cron.upTo(latestShown(s.loc, until)); ok {
+		if w, ok = s.cron.newest(latestShown(s.loc, clamp(at.Add(-within))), latestShown(s.loc, until)); ok {
 			slot, ok = utc(firstShowing(s.loc, w))
 		}
 	case s.step > 0:
@@ -82,8 +83,9 @@ func (s Schedule) Slots(from, to time.Time) iter.Seq[time.Time] {
 	}
 }
 
-// Period is the typical distance between two slots: the median over the first few of a fixed year, so that a clock
-// change, a short month or a weekend does not show. It is zero when there are fewer than two slots.
+// Period is the typical distance between two slots: the median over the first few of a fixed year, or of the first year
+// that the expression names, so that a short month or a weekend does not show. It is measured on the wall clock, so that
+// no clock change shows either. It is zero when there is no second slot.
 func (s Schedule) Period() time.Duration {
 	if s.step > 0 {
 		return time.Duration(s.step) * time.Second
@@ -91,17 +93,17 @@ func (s Schedule) Period() time.Duration {
 	if s.cron == nil {
 		return 0
 	}
-	year := 2024
-	if len(s.cron.years) > 0 {
-		year = s.cron.years[0]
+	var from int64 = beforeFirstYear
+	if s.cron.everyYear {
+		from = time.Date(2023, 12, 30, 0, 0, 0, 0, time.UTC).Unix()
 	}
 	const few = 31
-	var gaps []time.Duration
-	previous, ok := s.Next(time.Date(year-1, 12, 30, 0, 0, 0, 0, time.UTC))
+	var gaps []int64
+	previous, ok := s.cron.after(from)
 	for ok && len(gaps) < few {
-		var next time.Time
-		if next, ok = s.Next(previous); ok {
-			gaps = append(gaps, next.Sub(previous))
+		var next int64
+		if next, ok = s.cron.after(previous); ok {
+			gaps = append(gaps, next-previous)
 			previous = next
 		}
 	}
@@ -109,7 +111,7 @@ func (s Schedule) Period() time.Duration {
 		return 0
 	}
 	slices.Sort(gaps)
-	return gaps[(len(gaps)-1)/2]
+	return time.Duration(gaps[(len(gaps)-1)/2]) * time.Second
 }
 
 // ParseEvery reads a fixed step: "1h", "30m", "1d". Its slots are the whole multiples of the step since the Unix epoch,
@@ -126,7 +128,7 @@ func ParseEvery(text string) (Schedule, error) {
 		if d < shortest {
 			e.Hint = `the shortest is "1m"`
 		} else {
-			e.Hint = "for rarer slots write cron with years, as 0 2 1 1 ? 2030-2199/2"
+			e.Hint = "for rarer slots write cron with years, as 0 2 1 1 ? 2030-2099/2"
 		}
 		return Schedule{}, e
 	}
