@@ -121,6 +121,9 @@ func (m *maker) whole(pol policy.Policy, place cloud.Place, kind cloud.Kind) boo
 	if look.Whole() {
 		return true
 	}
+	if kind == cloud.KindSnapshot && pol.Backup.Method == policy.MethodImage && look.Class == cloud.ClassName(cloud.ErrUnsupported) {
+		return true // the place has no block storage at all: its images stand on no snapshots
+	}
 	why := look.Problem
 	if why == "" {
 		why = "it was not looked at yet"
