@@ -246,7 +246,8 @@ type Incident struct {
 
 // Incidents keep what is wrong.
 type Incidents interface {
-	// OpenIncident opens one, or counts it again when it is open. A closed one of the same key is opened anew.
+	// OpenIncident opens one, or counts it again when it is open. A closed one of the same key is opened anew; what
+	// people were told of it is kept while they were not told of its end, so that no telling is left without one.
 	OpenIncident(ctx context.Context, in Incident, now time.Time) error
 	// CloseIncidents closes those open ones whose keys are given.
 	CloseIncidents(ctx context.Context, keys []string, now time.Time) error

@@ -111,6 +111,21 @@ func testIncidents(t *testing.T, s store.Store) {
 	ok(t, "CloseIncidents", s.CloseIncidents(ctx, []string{"k"}, after(2*time.Hour)))
 	list, err = s.UntoldIncidents(ctx)
 	none("UntoldIncidents: closed before anybody was told", list, err)
+
+	ok(t, "OpenIncident", s.OpenIncident(ctx, in, after(3*time.Hour)))
+	list, err = s.UntoldIncidents(ctx)
+	got = one("UntoldIncidents", list, err)
+	got.Told, got.ToldAt = 1, after(3*time.Hour)
+	_, err = s.SaveIncident(ctx, got)
+	ok(t, "SaveIncident", err)
+	ok(t, "CloseIncidents", s.CloseIncidents(ctx, []string{"k"}, after(4*time.Hour)))
+	ok(t, "OpenIncident before its end was told", s.OpenIncident(ctx, in, after(5*time.Hour)))
+	ok(t, "CloseIncidents", s.CloseIncidents(ctx, []string{"k"}, after(6*time.Hour)))
+	list, err = s.UntoldIncidents(ctx)
+	got = one("UntoldIncidents: somebody was told that it is open, nobody that it is over", list, err)
+	got.ToldEnd = true
+	_, err = s.SaveIncident(ctx, got)
+	ok(t, "SaveIncident", err)
 	for i := range 5 {
 		ok(t, "OpenIncident", s.OpenIncident(ctx, store.Incident{Key: fmt.Sprint(i)}, after(time.Duration(i)*time.Minute)))
 	}
