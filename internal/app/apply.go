@@ -105,6 +105,7 @@ func (a *App) Apply(ctx context.Context, opt ApplyOptions) (Summary, error) {
 		}
 	}
 	var ids []string
+	working := false // one of these runs was open when p was made, so p may not show yet what came of it
 	for {
 		moved := a.moved()
 		started, err := a.startAll(ctx, p)
@@ -116,10 +117,14 @@ func (a *App) Apply(ctx context.Context, opt ApplyOptions) (Summary, error) {
 		if err != nil {
 			return sum, err
 		}
-		if !waiting && len(started) == 0 {
+		if waiting || len(started) > 0 {
+			if err := pauseUntil(ctx, moved); err != nil {
+				return sum, err
+			}
+		} else if !working {
 			break
 		}
-		if err := pauseUntil(ctx, moved); err != nil {
+		if working, err = a.working(ctx, ids); err != nil {
 			return sum, err
 		}
 		made := time.Now()
@@ -204,19 +209,19 @@ func (a *App) startAll(ctx context.Context, p plan.Plan) ([]string, error) {
 
 // waiting says whether something that was begun is not over.
 func (a *App) waiting(ctx context.Context, runs []string, p plan.Plan, opt ApplyOptions) (bool, error) {
-	active, err := a.opt.Store.ActiveRuns(ctx)
-	if err != nil {
-		return false, err
-	}
-	for _, r := range active {
-		if slices.Contains(runs, r.ID) {
-			return true, nil
-		}
+	if working, err := a.working(ctx, runs); err != nil || working {
+		return working, err
 	}
 	if opt.NoWait || opt.Only != nil && len(runs) == 0 {
 		return false, nil
 	}
 	return slices.ContainsFunc(p.Left, func(l plan.Left) bool { return l.Kind == plan.LeftPending }), nil
+}
+
+// working says whether one of these runs is open.
+func (a *App) working(ctx context.Context, runs []string) (bool, error) {
+	active, err := a.opt.Store.ActiveRuns(ctx)
+	return slices.ContainsFunc(active, func(r store.Run) bool { return slices.Contains(runs, r.ID) }), err
 }
 
 // finishOpen waits for the runs that an earlier process left open: they were confirmed, and the engine goes on with them.

@@ -13,8 +13,8 @@ import (
 // How much of a long plan is shown without --verbose.
 const (
 	shownGroups = 8 // of one policy in one place
-	shownNames  = 8  // of one group
-	shownLeft   = 5  // of one kind that is left alone
+	shownNames  = 8 // of one group
+	shownLeft   = 5 // of one kind that is left alone
 	shownFollow = 4
 )
 
