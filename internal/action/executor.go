@@ -49,6 +49,7 @@ func New(actions store.Actions, surveys store.Surveys, clients func(account stri
 // Result is where an action stands after a step.
 type Result struct {
 	Row  store.ActionRow
+	Over bool      // it ended in this step, and not before
 	Next time.Time // when the next step is due; zero when it has ended
 }
 
@@ -89,7 +90,7 @@ func (e *Executor) save(ctx context.Context, now time.Time, row store.ActionRow)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Row: saved, Next: saved.NextAt}, nil
+	return Result{Row: saved, Over: saved.State.Ended(), Next: saved.NextAt}, nil
 }
 
 // begin takes a planned action up to and through its call.

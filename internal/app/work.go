@@ -33,8 +33,11 @@ func (a *App) Handlers() map[job.Queue]job.Handler {
 	return handlers
 }
 
-// Due lists what the sweep wakes.
+// Due lists what the sweep wakes, and ends runs that a process which died left without an end.
 func (a *App) Due(ctx context.Context, now time.Time) ([]job.Wakeup, error) {
+	if err := a.endRuns(ctx, now); err != nil {
+		return nil, err
+	}
 	rows, err := a.opt.Store.Due(ctx, now, sweepLimit)
 	if err != nil {
 		return nil, err
@@ -289,10 +292,13 @@ func (a *App) act(ctx context.Context, now time.Time, key string) (job.Answer, e
 	if !row.State.Ended() {
 		return job.Again(result.Next), nil
 	}
+	if !result.Over { // another wake-up came later, or a process died before it could say so
+		return job.Done(), a.settleRun(ctx, now, row.Run)
+	}
 	return job.Done(), a.ended(ctx, now, row)
 }
 
-// ended is what follows the end of an action. It may come twice for the same action, and does no harm then.
+// ended is what follows the end of an action.
 func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow) error {
 	switch row.State {
 	case store.ActionFailed:
@@ -314,11 +320,20 @@ func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow) err
 		}
 	}
 	a.observe(Event{At: now, What: string(row.State), Policy: row.Policy, Run: row.Run, Action: &row, Text: row.Problem})
-	r, over, err := run.Settle(ctx, a.opt.Store, row.Run, now)
-	if errors.Is(err, store.ErrNotFound) || err == nil && !over {
+	return a.settleRun(ctx, now, row.Run)
+}
+
+// settleRun ends the run if all of its actions have ended, and lets its policy be planned anew.
+func (a *App) settleRun(ctx context.Context, now time.Time, id string) error {
+	before, err := a.opt.Store.Run(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && before.State != store.RunActive {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	r, over, err := run.Settle(ctx, a.opt.Store, id, now)
+	if err != nil || !over {
 		return err
 	}
 	a.observe(Event{At: now, What: "ended", Policy: r.Policy, Run: r.ID, Text: string(r.State)})
@@ -336,6 +351,42 @@ func (a *App) firstPoll() time.Duration {
 		return a.opt.Survey.MinPoll
 	}
 	return time.Second
+}
+
+// endRuns ends the runs all of whose actions have ended, though nobody lived to say so.
+func (a *App) endRuns(ctx context.Context, now time.Time) error {
+	active, err := a.opt.Store.ActiveRuns(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range active {
+		r, err := a.opt.Store.Run(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		open := 0
+		for state, n := range r.Counts {
+			if !state.Ended() {
+				open += n
+			}
+		}
+		if open > 0 {
+			continue
+		}
+		failed, err := a.opt.Store.Actions(ctx, store.ActionFilter{Run: r.ID, States: []store.ActionState{store.ActionFailed}})
+		if err != nil {
+			return err
+		}
+		for _, row := range failed {
+			if err := a.opt.Store.OpenIncident(ctx, run.Incident(row), now); err != nil {
+				return err
+			}
+		}
+		if err := a.settleRun(ctx, now, r.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stopAfterFailures cancels the rest of a run whose policy allows no more failures.

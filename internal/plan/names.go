@@ -57,7 +57,7 @@ func backupName(inst *cloud.Instance, slot time.Time, backup string, try int) st
 // backupTags are the tags that a backup carries: the source's own as far as the cloud lets them be set and has room, and
 // ours. by are the tags that selected the source. dropped lists the keys that had to be left out.
 func backupTags(t cloud.Traits, inst *cloud.Instance, by cloud.Tags, ours cloud.Tags) (tags cloud.Tags, kept cloud.Tags, dropped []string) {
-	room := t.MaxTags - len(ours) - 2 // TagBy and TagAction are still to come
+	room := t.MaxTags - len(ours) - 3 // TagBy, TagAction and the name are still to come
 	fits := func(tag cloud.Tag) bool {
 		return !strings.HasPrefix(tag.Key, cloud.TagPrefix) && !reserved(t.ReservedTags, tag.Key) &&
 			len([]rune(tag.Key)) <= t.MaxTagKey && len([]rune(tag.Value)) <= t.MaxTagValue
@@ -78,6 +78,9 @@ func backupTags(t cloud.Traits, inst *cloud.Instance, by cloud.Tags, ours cloud.
 		take(tag, false)
 	}
 	for _, tag := range inst.Tags {
+		if tag.Key == t.NameTag && !by.Has(tag.Key) {
+			continue // the backup has a name of its own
+		}
 		ownedByOthers := strings.HasPrefix(tag.Key, cloud.TagPrefix) || reserved(t.ReservedTags, tag.Key)
 		take(tag, ownedByOthers || by.Has(tag.Key))
 	}
