@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -124,6 +125,10 @@ func (w *World) Backups() []*Backup {
 	images := make([]int32, len(w.Images))
 	for i := range w.Images {
 		img := &w.Images[i]
+		if id := img.Tags.Value(cloud.TagBackup); id != "" && !named(img.Name, id) {
+			images[i] = -1 // somebody's copy, which took our tags along
+			continue
+		}
 		images[i] = g.find(img.Tags.Value(cloud.TagBackup), img.Ref, img.Managed)
 	}
 	snapshots := make([]int32, len(w.Snapshots))
@@ -164,6 +169,12 @@ func (w *World) Leftovers() []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// NameMark is the part of a backup's id that the names of its images carry: it tells what we made from what a person
+// copied together with its tags.
+func NameMark(id string) string { return id[:min(8, len(id))] }
+
+func named(name, id string) bool { return strings.Contains(name, NameMark(id)) }
 
 // gathering gives each backup id in each place its number.
 type gathering struct {
@@ -303,6 +314,13 @@ func (b *Backup) stand() (Standing, string) {
 	}
 	if b.Wanted < 1 {
 		b.Wanted = 1 // a count that a person made unreadable
+	}
+	disks := map[string]bool{}
+	for _, s := range b.Snapshots {
+		disks[s.Disk] = true
+	}
+	if len(disks) > b.Wanted && b.Hold == "" {
+		b.Hold = "held: it has parts of more disks than were planned: somebody copied one with its tags, or a disk was attached meanwhile"
 	}
 	ready, working, failed := 0, false, false
 	detail := ""

@@ -199,7 +199,7 @@ func readBackup(t *testing.T, w *inventory.World, f []string, opts map[string]st
 			t.Fatal(err)
 		}
 		if f[0] == "image" {
-			img := cloud.Image{Ref: cloud.Ref{Account: account, Region: region, Kind: cloud.KindImage, ID: name}, Name: name, State: s, Tags: tags, CreatedAt: made}
+			img := cloud.Image{Ref: cloud.Ref{Account: account, Region: region, Kind: cloud.KindImage, ID: name}, Name: or(opts["name"], "web-1-"+id[:8]), State: s, Tags: tags, CreatedAt: made}
 			for _, on := range strings.Split(opts["on"], ",") {
 				if on == "" {
 					continue

@@ -47,7 +47,7 @@ func slug(name, fallback string, max int) string {
 // backupName is the readable, deterministic name of a backup: the instance, the slot, and enough of the backup's id to
 // be unique in the account. At most 60 characters.
 func backupName(inst *cloud.Instance, slot time.Time, backup string, try int) string {
-	name := slug(inst.Name, inst.Ref.ID, 28) + "-" + slot.UTC().Format("20060102T150405Z") + "-" + backup[:8]
+	name := slug(inst.Name, inst.Ref.ID, 28) + "-" + slot.UTC().Format("20060102T150405Z") + "-" + inventory.NameMark(backup)
 	if try > 0 {
 		name += "-" + strconv.Itoa(try+1)
 	}
