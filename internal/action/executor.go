@@ -26,6 +26,7 @@ const (
 	callTime    = 45 * time.Second
 	lease       = 60 * time.Second
 	maxAttempts = 5
+	longest     = time.Hour // no action rests longer: one that seems to was written before the clock was set back
 )
 
 // Executor carries out actions. It is safe for concurrent use.
@@ -62,11 +63,15 @@ func (e *Executor) Step(ctx context.Context, now time.Time, id string) (Result, 
 	if row.State.Ended() {
 		return Result{Row: row}, nil
 	}
-	if row.NextAt.After(now) {
+	if row.NextAt.After(now) && row.NextAt.Sub(now) <= longest {
 		return Result{Row: row, Next: row.NextAt}, nil
 	}
 	switch row.State {
 	case store.ActionCalling:
+		if row.Deadline.Sub(now) > lease { // the clock was set back: count the lease anew
+			row.Deadline, row.NextAt = now.Add(lease), now.Add(lease)
+			return e.save(ctx, now, row)
+		}
 		if now.Before(row.Deadline) {
 			return Result{Row: row, Next: row.Deadline}, nil
 		}

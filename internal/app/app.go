@@ -60,6 +60,7 @@ type App struct {
 	mu      sync.Mutex
 	clients map[string]*account
 	changed chan struct{} // closed and renewed whenever something moved
+	swept   time.Time     // of the last sweep
 }
 
 type account struct {

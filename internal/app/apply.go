@@ -104,7 +104,11 @@ func (a *App) Apply(ctx context.Context, opt ApplyOptions) (Summary, error) {
 			return sum, err
 		}
 	}
-	var ids []string
+	var (
+		ids  []string
+		made = time.Now()  // when p was made
+		took time.Duration // and how long that took
+	)
 	working := false // one of these runs was open when p was made, so p may not show yet what came of it
 	for {
 		moved := a.moved()
@@ -118,7 +122,7 @@ func (a *App) Apply(ctx context.Context, opt ApplyOptions) (Summary, error) {
 			return sum, err
 		}
 		if waiting || len(started) > 0 {
-			if err := pauseUntil(ctx, moved); err != nil {
+			if err := a.lull(ctx, moved, ids, made, took); err != nil {
 				return sum, err
 			}
 		} else if !working {
@@ -127,7 +131,7 @@ func (a *App) Apply(ctx context.Context, opt ApplyOptions) (Summary, error) {
 		if working, err = a.working(ctx, ids); err != nil {
 			return sum, err
 		}
-		made := time.Now()
+		made = time.Now()
 		next, err := a.makePlan(ctx, made.UTC(), opt.Policies, PlanOptions{RetryBefore: began, AllowDeletes: opt.AllowDeletes})
 		if err != nil {
 			return sum, err
@@ -138,7 +142,7 @@ func (a *App) Apply(ctx context.Context, opt ApplyOptions) (Summary, error) {
 		}
 		next.Actions = slices.DeleteFunc(next.Actions, func(x plan.Action) bool { return time.Since(began) > 0 && a.triedSince(ctx, x.ID, began) })
 		p = next
-		if took := time.Since(made); took > 100*time.Millisecond { // a plan over a large world is not made at every move
+		if took = time.Since(made); took > 100*time.Millisecond { // a plan over a large world is not made at every move
 			if err := sleep(ctx, 5*took); err != nil {
 				return sum, err
 			}
@@ -272,13 +276,42 @@ func (a *App) WaitRun(ctx context.Context, id string) (store.Run, error) {
 	}
 }
 
+// How often Apply looks while its own runs are at work: what ends within a breath is looked at together, and a plan for
+// what may follow already is made once in a while.
+const (
+	breath    = 20 * time.Millisecond
+	planEvery = time.Second
+)
+
+// lull waits for a moment that is worth a plan: something has moved, and either nothing of these runs is open any more
+// or the last plan is not so fresh. A plan after each of hundreds of actions would be most of the work.
+func (a *App) lull(ctx context.Context, moved <-chan struct{}, runs []string, made time.Time, took time.Duration) error {
+	for {
+		if err := pauseUntil(ctx, moved); err != nil {
+			return err
+		}
+		if err := sleep(ctx, breath); err != nil {
+			return stopped(err)
+		}
+		moved = a.moved()
+		working, err := a.working(ctx, runs)
+		if err != nil || !working || time.Since(made) >= max(planEvery, 5*took) {
+			return err
+		}
+	}
+}
+
+func stopped(err error) error {
+	return fmt.Errorf("stopped before all was settled; what has begun goes on in the cloud, and the next apply finishes it: %w", err)
+}
+
 // pauseUntil waits until something moves here, or a second, as other workers' moves are not heard.
 func pauseUntil(ctx context.Context, moved <-chan struct{}) error {
 	t := time.NewTimer(time.Second)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("stopped before all was settled; what has begun goes on in the cloud, and the next apply finishes it: %w", ctx.Err())
+		return stopped(ctx.Err())
 	case <-moved:
 		return nil
 	case <-t.C:

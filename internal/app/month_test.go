@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ type world struct {
 	app    *app.App
 	rules  policy.Rules
 	paces  survey.Options
+	ahead  time.Duration // how far our clock is ahead of the cloud's
 }
 
 var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
@@ -61,7 +63,7 @@ func newWorld(t *testing.T, text string, opt fakeaws.Options) *world {
 	}
 	w := &world{t: t, engine: step.New(epoch.Add(-10 * time.Minute)), rules: rules}
 	w.engine.OnError = func(now time.Time, key string, err error) { t.Errorf("%s %s: %v", now, key, err) }
-	opt.Now, opt.AnyKey = w.engine.Now, true
+	opt.Now, opt.AnyKey = func() time.Time { return w.engine.Now().Add(-w.ahead) }, true
 	w.fake = fakeaws.New(opt)
 	var err error
 	if w.store, err = sqlite.Open(t.Context(), ":memory:"); err != nil {
@@ -277,4 +279,47 @@ func TestDeniedThenAllowed(t *testing.T) {
 	if got := len(w.fake.Snapshots("us-east-1")); got != 2 {
 		t.Errorf("snapshots after it was allowed: got %d, want 2: a failed call is tried again within the catch-up time", got)
 	}
+}
+
+// TestClockJumps sets our clock a year ahead and back again, while the cloud's goes on rightly: nothing is expired for
+// it, no slot is served twice, and the work goes on (law 5).
+func TestClockJumps(t *testing.T) {
+	w := newWorld(t, strings.Replace(byTag, "{ last: { from-tag: SnapshotHourly, default: 2 } }", "{ within: 6h }", 1), fakeaws.Options{SnapshotTime: time.Minute})
+	id := w.fake.AddInstances("us-east-1", 1, 1, func(int) map[string]string { return map[string]string{"SnapshotHourly": "x"} })[0]
+	disk := w.disks(id)[0]
+	right := epoch.AddDate(0, 0, 1).Add(10 * time.Minute)
+	w.until(right)
+	if got := w.count(disk)["hourly"]; got != 6 {
+		t.Fatalf("snapshots before the jump: got %d, want 6", got)
+	}
+
+	jump := 365 * 24 * time.Hour
+	w.ahead = jump
+	w.engine = w.restartAt(right.Add(jump))
+	w.until(right.Add(jump + 5*time.Minute))
+	if got := w.count(disk)["hourly"]; got < 6 || got > 8 {
+		t.Errorf("snapshots after a jump of a year: got %d, want the 6 that were there and at most one or two more", got)
+	}
+
+	w.ahead = 0
+	w.engine = w.restartAt(right.Add(5 * time.Minute))
+	w.until(epoch.AddDate(0, 0, 1).Add(6*time.Hour + 10*time.Minute))
+	slots := map[string]int{}
+	for _, s := range w.fake.Snapshots("us-east-1") {
+		slots[s.Tags[cloud.TagSlot]]++
+	}
+	for hour := 1; hour <= 6; hour++ {
+		slot := epoch.AddDate(0, 0, 1).Add(time.Duration(hour) * time.Hour).Format(time.RFC3339)
+		if slots[slot] != 1 {
+			t.Errorf("slot %s after the clock was set right: got %d snapshots, want 1", slot, slots[slot])
+		}
+	}
+}
+
+// restartAt starts the program at another time, as a machine whose clock was set does.
+func (w *world) restartAt(at time.Time) *step.Engine {
+	w.engine = step.New(at)
+	w.engine.OnError = func(now time.Time, key string, err error) { w.t.Errorf("%s %s: %v", now, key, err) }
+	w.start()
+	return w.engine
 }

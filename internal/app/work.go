@@ -38,6 +38,9 @@ func (a *App) Due(ctx context.Context, now time.Time) ([]job.Wakeup, error) {
 	if err := a.endRuns(ctx, now); err != nil {
 		return nil, err
 	}
+	if a.wentBack(now) {
+		return a.everything(ctx, now)
+	}
 	rows, err := a.opt.Store.Due(ctx, now, sweepLimit)
 	if err != nil {
 		return nil, err
@@ -179,7 +182,7 @@ func (a *App) freshen(ctx context.Context, now time.Time, pol policy.Policy) (bo
 		if row.Look.Problem != "" {
 			seen = row.Look.LookedAt // it was tried: the plan says what it could not see
 		}
-		if !seen.Before(oldest) {
+		if !seen.Before(oldest) && !seen.After(now.Add(time.Minute)) { // seen in the future: by a clock that was set back since
 			continue
 		}
 		ready = false
@@ -351,6 +354,36 @@ func (a *App) firstPoll() time.Duration {
 		return a.opt.Survey.MinPoll
 	}
 	return time.Second
+}
+
+// wentBack says whether the clock was set back since the last sweep. What was due "later" would else wait until the time
+// comes a second time.
+func (a *App) wentBack(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	back := now.Before(a.swept.Add(-time.Minute))
+	a.swept = now
+	return back
+}
+
+// everything lists all that is not over, whenever it said that it is due.
+func (a *App) everything(ctx context.Context, now time.Time) ([]job.Wakeup, error) {
+	a.opt.Log.Warn("the clock was set back: everything is looked at again", "now", now)
+	open, err := a.opt.Store.Actions(ctx, store.ActionFilter{States: []store.ActionState{store.ActionPlanned, store.ActionCalling, store.ActionUnclear}})
+	if err != nil {
+		return nil, err
+	}
+	var out []job.Wakeup
+	for _, row := range open {
+		out = append(out, job.Wakeup{Key: actionKey(row.ID), Queue: job.Act, At: now})
+	}
+	if !a.opt.Auto {
+		return out, nil
+	}
+	for _, pol := range a.opt.Rules.Policies {
+		out = append(out, job.Wakeup{Key: policyKey(pol.Name), Queue: job.Plan, At: now})
+	}
+	return append(out, job.Wakeup{Key: "tell", Queue: job.Notice, At: now}), nil
 }
 
 // endRuns ends the runs all of whose actions have ended, though nobody lived to say so.

@@ -108,7 +108,7 @@ func (s *Surveyor) look(ctx context.Context, now time.Time, scope cloud.Scope, w
 	row.Scope = scope
 	hints := s.takeWatch(scope)
 	watching := union(row.Watching, hints)
-	whole = whole || len(watching) == 0 || len(watching) > 2*cloud.MaxIDs || !row.Look.Whole() || !now.Before(row.SweepAt)
+	whole = whole || len(watching) == 0 || len(watching) > 2*cloud.MaxIDs || !row.Look.Whole() || !now.Before(row.SweepAt) || row.SweepAt.Sub(now) > s.opt.Every
 
 	seen, unsettled, oldest, err := s.list(ctx, now, scope, whole, watching)
 	row.Look.LookedAt = now
