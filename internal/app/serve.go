@@ -3,10 +3,12 @@ package app
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/job"
 )
 
@@ -25,10 +27,47 @@ func (a *App) Run(ctx context.Context) error {
 		s := job.Sweep{Due: a.Due, Engine: a.opt.Engine, Every: cmp.Or(a.opt.Sweep, sweepEvery), Log: a.opt.Log}
 		return s.Run(ctx)
 	})
+	g.Go(func() error { return a.tellHints(ctx) })
 	if a.opt.Auto {
 		g.Go(func() error { return a.tidy(ctx) })
 	}
 	return g.Wait()
+}
+
+// hintsEvery is how long what this process has made may wait for a look of this process.
+const hintsEvery = 2 * time.Second
+
+// tellHints looks at what this process has made when the survey's job has gone to another process, which does not know
+// what to watch. Once looked at, it stands in the store, for all to see.
+func (a *App) tellHints(ctx context.Context) error {
+	var before []cloud.Scope
+	for sleep(ctx, hintsEvery) == nil {
+		hinted := a.surveyor.Hinted()
+		for _, scope := range hinted {
+			if !slices.Contains(before, scope) {
+				continue // its job may be on its way
+			}
+			now := time.Now().UTC()
+			out, err := a.surveyor.Look(ctx, now, scope, false)
+			if err != nil {
+				if ctx.Err() == nil {
+					a.opt.Log.Error("what was made could not be looked at", "account", scope.Account, "region", scope.Region, "err", err)
+				}
+				continue
+			}
+			a.observe(Event{At: now, What: "surveyed", Scope: scope, Diff: out.Diff, Err: out.Err})
+			if err := a.wake(ctx, scopeKey(scope), job.Scan, out.Next); err != nil && ctx.Err() == nil {
+				a.opt.Log.Error("a survey could not be woken", "err", err)
+			}
+			if a.opt.Auto && (out.Changed() || out.Settled > 0) {
+				if err := a.wakePlans(ctx, scope.Place(), now); err != nil && ctx.Err() == nil {
+					a.opt.Log.Error("plans could not be woken", "err", err)
+				}
+			}
+		}
+		before = hinted
+	}
+	return nil
 }
 
 // tidy forgets, once a day, what is too old to be of use, and meets the accounts again: their regions may have changed.

@@ -168,7 +168,7 @@ func TestGoldenStatus(t *testing.T) {
 
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		300 * time.Millisecond: "300 ms", 59 * time.Second: "59 s", 61 * time.Second: "1 min", 5*time.Hour + 12*time.Minute: "5 h 12 min",
+		300 * time.Millisecond: "300 ms", 59 * time.Second: "59 s", 61 * time.Second: "1 min", 2*time.Hour + 12*time.Minute: "2 h 12 min", 5*time.Hour + 12*time.Minute: "5 h",
 		31*time.Hour + time.Minute: "31 h", 100 * time.Hour: "4 days 4 h", 30 * 24 * time.Hour: "30 days", 2 * time.Hour: "2 h",
 	} {
 		if got := span(d); got != want {

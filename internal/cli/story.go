@@ -288,6 +288,6 @@ func (d *stage) epilogue(ctx context.Context, path string) error {
 		p.line("  stint %s", c)
 	}
 	p.line("%s", p.bold("Begin for real"))
-	p.line("  %s", "write stint.yaml (see the examples folder), then: stint check, stint plan, stint apply, stint serve")
+	p.wrap("  ", "  ", "write stint.yaml (see the examples folder), then: stint check, stint plan, stint apply, stint serve")
 	return p.Flush()
 }

@@ -111,7 +111,7 @@ func span(d time.Duration) string {
 		return strconv.Itoa(int(d.Minutes())) + " min"
 	case d < 48*time.Hour:
 		h, m := int(d.Hours()), int(d.Minutes())%60
-		if m == 0 || h >= 10 {
+		if m == 0 || h >= 3 {
 			return strconv.Itoa(h) + " h"
 		}
 		return fmt.Sprintf("%d h %d min", h, m)

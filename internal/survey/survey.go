@@ -64,6 +64,19 @@ func (s *Surveyor) Watch(scope cloud.Scope, ids ...string) {
 	s.watch[scope] = append(s.watch[scope], ids...)
 }
 
+// Hinted lists the scopes with hints that no Look of this process has taken up yet: when another process does the
+// looking, it does not know of them.
+func (s *Surveyor) Hinted() []cloud.Scope {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]cloud.Scope, 0, len(s.watch))
+	for scope := range s.watch {
+		out = append(out, scope)
+	}
+	slices.SortFunc(out, cloud.Scope.Compare)
+	return out
+}
+
 func (s *Surveyor) takeWatch(scope cloud.Scope) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
