@@ -64,7 +64,10 @@ func Main(ctx context.Context, args []string, process IO) int {
 	case !s.began:
 		code = exitUsage // cobra's own complaints: flags, arguments, unknown commands
 	}
-	if ended == nil || ended.err != nil {
+	switch {
+	case ended == nil && ctx.Err() != nil && errors.Is(err, context.Canceled):
+		s.complain(errors.New("stopped"))
+	case ended == nil || ended.err != nil:
 		s.complain(err)
 	}
 	return code

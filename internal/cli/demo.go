@@ -202,7 +202,8 @@ func (d *stage) play(ctx context.Context, end time.Time, speed float64) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			d.unclock()
+			return errors.Join(ctx.Err(), d.out.Flush())
 		case <-time.After(time.Duration(float64(stride) / speed / 3600)):
 		}
 	}

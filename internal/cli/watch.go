@@ -121,8 +121,20 @@ func madeText(refs []cloud.Ref) string {
 
 // follow shows how many things the clouds are still making, until ctx ends.
 func (w *watch) follow(ctx context.Context, st store.Store) (stop func()) {
+	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
+	look := func(ctx context.Context) {
+		rows, err := st.Surveys(ctx)
+		if err != nil {
+			return // the command itself says so
+		}
+		n := 0
+		for _, r := range rows {
+			n += len(r.Watching)
+		}
+		w.pending(int64(n))
+	}
 	wg.Go(func() {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
@@ -132,18 +144,16 @@ func (w *watch) follow(ctx context.Context, st store.Store) (stop func()) {
 				return
 			case <-tick.C:
 			}
-			rows, err := st.Surveys(ctx)
-			if err != nil {
-				continue // the command itself says so
-			}
-			n := 0
-			for _, r := range rows {
-				n += len(r.Watching)
-			}
-			w.pending(int64(n))
+			look(ctx)
 		}
 	})
-	return func() { cancel(); wg.Wait() }
+	return func() {
+		cancel()
+		wg.Wait()
+		if outer.Err() == nil {
+			look(outer)
+		}
+	}
 }
 
 func (w *watch) pending(n int64) {
@@ -166,6 +176,10 @@ func (w *watch) pending(n int64) {
 	}
 	w.waits.UpdateTotal(w.most)
 	w.waits.SetValue(w.most - n)
+	if n == 0 {
+		w.waits.UpdateMessage("Made")
+		return
+	}
 	w.waits.UpdateMessage(fmt.Sprintf("In the making: %s", thousands(int(n))))
 }
 
