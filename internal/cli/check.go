@@ -180,28 +180,33 @@ func slotWords(at time.Time, zone *time.Location) string {
 	return at.In(zone).Format(layout) + " " + zone.String()
 }
 
-// selectText says whom a selector covers.
+// selectText says whom a selector covers: "instances with tag backup=yes in account web".
 func selectText(sel policy.Select) string {
-	var parts []string
-	add := func(word string, list []string) {
-		if len(list) > 0 {
-			parts = append(parts, word+" "+strings.Join(list, ", "))
-		}
+	var with []string
+	if len(sel.IDs) > 0 {
+		with = append(with, "id "+strings.Join(sel.IDs, " or "))
 	}
-	add("ids", sel.IDs)
 	for _, t := range sel.Tags {
 		if len(t.Values) == 0 {
-			parts = append(parts, "tag "+t.Key)
+			with = append(with, "tag "+t.Key)
 			continue
 		}
-		parts = append(parts, "tag "+t.Key+"="+strings.Join(t.Values, "|"))
+		with = append(with, "tag "+t.Key+"="+strings.Join(t.Values, "|"))
 	}
-	add("in account", sel.Accounts)
-	add("in region", sel.Regions)
-	if len(parts) == 0 {
+	out := ""
+	if len(with) > 0 {
+		out += " with " + strings.Join(with, " and ")
+	}
+	if len(sel.Accounts) > 0 {
+		out += " in account " + strings.Join(sel.Accounts, ", ")
+	}
+	if len(sel.Regions) > 0 {
+		out += " in region " + strings.Join(sel.Regions, ", ")
+	}
+	if out == "" {
 		return ""
 	}
-	return "instances with " + strings.Join(parts, ", ")
+	return "instances" + out
 }
 
 // showComplaints writes each complaint, and on a terminal the line with a mark under the place.

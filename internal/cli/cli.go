@@ -161,9 +161,17 @@ It is told what to do by policy files, and remembers by tags on the backups them
 		group string
 		cmd   *cobra.Command
 	}{
-		{"work", s.checkCommand()}, {"work", s.planCommand()}, {"work", s.applyCommand()}, {"work", s.serveCommand()},
-		{"look", s.statusCommand()}, {"look", s.backupsCommand()}, {"look", s.runsCommand()},
-		{"more", s.demoCommand()}, {"more", s.fakeCommand()}, {"more", s.schemaCommand()}, {"more", s.versionCommand()},
+		{"work", s.checkCommand()},
+		{"work", s.planCommand()},
+		{"work", s.applyCommand()},
+		{"work", s.serveCommand()},
+		{"look", s.statusCommand()},
+		{"look", s.backupsCommand()},
+		{"look", s.runsCommand()},
+		{"more", s.demoCommand()},
+		{"more", s.fakeCommand()},
+		{"more", s.schemaCommand()},
+		{"more", s.versionCommand()},
 	} {
 		c.cmd.GroupID = c.group
 		root.AddCommand(c.cmd)

@@ -141,8 +141,10 @@ func (s *shell) session(ctx context.Context, m *memory, opt sessionOptions) (*se
 func (s *shell) opener(ctx context.Context, m *memory) func(policy.Account) (cloud.Provider, error) {
 	if kept, err := m.Fact(ctx, factDemo); err == nil && kept != "" {
 		return func(a policy.Account) (cloud.Provider, error) {
-			return nil, &cloud.Error{Op: "account.open", Ref: cloud.Ref{Account: a.Name}, Class: cloud.ErrUnsupported,
-				Err: errors.New("this is a demo's database: its clouds were in memory and are gone; look at it with status, backups list and runs")}
+			return nil, &cloud.Error{
+				Op: "account.open", Ref: cloud.Ref{Account: a.Name}, Class: cloud.ErrUnsupported,
+				Err: errors.New("this is a demo's database: its clouds were in memory and are gone; look at it with status, backups list and runs"),
+			}
 		}
 	}
 	if s.Open != nil {
