@@ -15,6 +15,9 @@ import (
 // maxTries is how often one slot's backup is begun anew after the cloud's own failure.
 const maxTries = 3
 
+// clockSlack is how far the cloud's clock may be ahead of ours before that is a finding.
+const clockSlack = 10 * time.Minute
+
 // pauseAfter is how long something that failed rests before it is planned again.
 func pauseAfter(attempts int) time.Duration {
 	return min(15*time.Minute<<min(max(attempts-1, 0), 4), 2*time.Hour)
@@ -40,6 +43,11 @@ func (m *maker) backup(pol policy.Policy) {
 		for ; to < len(list) && list[to].Source == key.source && list[to].Place == key.place; to++ {
 			if list[to].Standing == inventory.Pending {
 				pending++
+			}
+			if list[to].Time.After(m.in.Now.Add(clockSlack)) {
+				m.finding(Finding{Key: "clock", Grave: true, Text: fmt.Sprintf(
+					"the clock here says %s, and the cloud's said %s when backup %s was made: set the clock right, as slots go by it",
+					SlotText(m.in.Now), SlotText(list[to].Time), list[to].ID)})
 			}
 		}
 		order = append(order, key)
