@@ -284,6 +284,7 @@ func (a *App) Start(ctx context.Context, now time.Time, p plan.Plan, req run.Req
 // act is the act job.
 func (a *App) act(ctx context.Context, now time.Time, key string) (job.Answer, error) {
 	id, _ := rowOf(key)
+	began := time.Now()
 	result, err := a.executor.Step(ctx, now, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return job.Done(), nil // pruned with its run
@@ -296,13 +297,15 @@ func (a *App) act(ctx context.Context, now time.Time, key string) (job.Answer, e
 		return job.Again(result.Next), nil
 	}
 	if !result.Over { // another wake-up came later, or a process died before it could say so
-		return job.Done(), a.settleRun(ctx, now, row.Run)
+		_, err := a.settleRun(ctx, now, row.Run)
+		return job.Done(), err
 	}
-	return job.Done(), a.ended(ctx, now, row)
+	return job.Done(), a.ended(ctx, now, row, time.Since(began))
 }
 
-// ended is what follows the end of an action.
-func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow) error {
+// ended is what follows the end of an action, whose last step began now and took so long: it may have waited for its
+// place in the pace.
+func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow, took time.Duration) error {
 	switch row.State {
 	case store.ActionFailed:
 		if err := a.opt.Store.OpenIncident(ctx, run.Incident(row), now); err != nil {
@@ -316,37 +319,53 @@ func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow) err
 	if err := a.stopAfterFailures(ctx, row); err != nil {
 		return err
 	}
+	if err := a.lookLater(ctx, row, now.Add(took+busyPoll)); err != nil {
+		return err
+	}
+	a.observe(Event{At: now, What: string(row.State), Policy: row.Policy, Run: row.Run, Action: &row, Text: row.Problem})
+	over, err := a.settleRun(ctx, now, row.Run)
+	if err != nil || !over {
+		return err
+	}
+	return a.lookLater(ctx, row, now.Add(took+a.firstPoll()))
+}
+
+// busyPoll is how long what was made waits for its first poll while the run goes on: nothing that follows is due before
+// the run is over, and a poll for each of a thousand actions would cost more calls than the actions do.
+const busyPoll = 10 * time.Second
+
+// lookLater has the scopes of what an action made looked at.
+func (a *App) lookLater(ctx context.Context, row store.ActionRow, at time.Time) error {
 	for _, ref := range row.Made {
 		scope := cloud.Scope{Account: ref.Account, Region: ref.Region, Kind: ref.Kind}
-		if err := a.wake(ctx, scopeKey(scope), job.Scan, now.Add(a.firstPoll())); err != nil {
+		if err := a.wake(ctx, scopeKey(scope), job.Scan, at); err != nil {
 			return err
 		}
 	}
-	a.observe(Event{At: now, What: string(row.State), Policy: row.Policy, Run: row.Run, Action: &row, Text: row.Problem})
-	return a.settleRun(ctx, now, row.Run)
+	return nil
 }
 
-// settleRun ends the run if all of its actions have ended, and lets its policy be planned anew.
-func (a *App) settleRun(ctx context.Context, now time.Time, id string) error {
+// settleRun ends the run if all of its actions have ended, and lets its policy be planned anew. It says whether the run has ended just now.
+func (a *App) settleRun(ctx context.Context, now time.Time, id string) (over bool, err error) {
 	before, err := a.opt.Store.Run(ctx, id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && before.State != store.RunActive {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	r, over, err := run.Settle(ctx, a.opt.Store, id, now)
 	if err != nil || !over {
-		return err
+		return false, err
 	}
 	a.observe(Event{At: now, What: "ended", Policy: r.Policy, Run: r.ID, Text: string(r.State)})
 	if a.opt.Auto && r.Policy != "" {
 		if err := a.wake(ctx, policyKey(r.Policy), job.Plan, now.Add(time.Second)); err != nil {
-			return err
+			return true, err
 		}
-		return a.wake(ctx, "tell", job.Notice, now)
+		return true, a.wake(ctx, "tell", job.Notice, now)
 	}
-	return nil
+	return true, nil
 }
 
 func (a *App) firstPoll() time.Duration {
@@ -415,7 +434,7 @@ func (a *App) endRuns(ctx context.Context, now time.Time) error {
 				return err
 			}
 		}
-		if err := a.settleRun(ctx, now, r.ID); err != nil {
+		if _, err := a.settleRun(ctx, now, r.ID); err != nil {
 			return err
 		}
 	}
