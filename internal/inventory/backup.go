@@ -122,6 +122,9 @@ func (b *Backup) Name() string {
 // manages is never among them. It is made for a million snapshots: the parts of all backups share one array.
 func (w *World) Backups() []*Backup {
 	g := gathering{index: map[cloud.Place]map[string]int32{}, list: make([]Backup, 0, len(w.Snapshots)+len(w.Images))}
+	for _, list := range placesOf(w.Snapshots, func(s *cloud.Snapshot) cloud.Ref { return s.Ref }) {
+		g.index[list.place] = make(map[string]int32, list.things)
+	}
 	images := make([]int32, len(w.Images))
 	for i := range w.Images {
 		img := &w.Images[i]
@@ -146,7 +149,10 @@ func (w *World) Backups() []*Backup {
 		out[i] = &g.list[i]
 	}
 	slices.SortFunc(out, func(a, b *Backup) int {
-		return cmp.Or(a.Place.Compare(b.Place), cmp.Compare(a.Source, b.Source), a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
+		if c := cmp.Compare(a.Source, b.Source); c != 0 || a.Place != b.Place { // one after the other: there may be a million
+			return cmp.Or(a.Place.Compare(b.Place), c)
+		}
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.ID, b.ID))
 	})
 	return out
 }
@@ -175,6 +181,25 @@ func (w *World) Leftovers() []string {
 func NameMark(id string) string { return id[:min(8, len(id))] }
 
 func named(name, id string) bool { return strings.Contains(name, NameMark(id)) }
+
+// crowd is how many things stand together in one place.
+type crowd struct {
+	place  cloud.Place
+	things int
+}
+
+// placesOf counts a list that is sorted by place.
+func placesOf[T any](list []T, ref func(*T) cloud.Ref) []crowd {
+	var out []crowd
+	for i := range list {
+		r := ref(&list[i])
+		if n := len(out); n == 0 || out[n-1].place.Region != r.Region || out[n-1].place.Account != r.Account {
+			out = append(out, crowd{place: r.Place()})
+		}
+		out[len(out)-1].things++
+	}
+	return out
+}
 
 // gathering gives each backup id in each place its number.
 type gathering struct {

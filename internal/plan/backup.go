@@ -277,12 +277,13 @@ func (m *maker) takes(pol policy.Policy, inst *cloud.Instance, by cloud.Tags, sl
 		Target: inst.Ref, Guard: Guard{Exists: true},
 		Reason: fmt.Sprintf("slot %s of %s has no backup yet", SlotText(slot), pol.Name),
 	}
-	ours := cloud.TagsOf(map[string]string{
+	texts := map[string]string{
 		cloud.TagPolicy: pol.Name, cloud.TagSource: inst.Ref.Source(), cloud.TagSlot: SlotText(slot), cloud.TagBackup: id,
-	})
-	if b.Method == policy.MethodSnapshots {
-		ours = ours.With(cloud.TagParts, strconv.Itoa(len(inst.Disks)))
 	}
+	if b.Method == policy.MethodSnapshots {
+		texts[cloud.TagParts] = strconv.Itoa(len(inst.Disks))
+	}
+	ours := cloud.TagsOf(texts)
 	tags, _, dropped := backupTags(acc.Traits, inst, by, ours)
 	if len(dropped) > 0 {
 		m.finding(Finding{

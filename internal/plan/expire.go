@@ -52,7 +52,7 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 	leave := func(b *inventory.Backup, kind LeftKind, why string) {
 		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: ref, Kind: kind, Why: why})
 	}
-	items := make([]retain.Item, 0, len(list))
+	items := m.items[:0]
 	var newest *inventory.Backup // complete, held or not
 	for _, b := range list {
 		if b.Standing != inventory.Complete {
@@ -67,14 +67,18 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 		}
 		items = append(items, retain.Item{ID: b.ID, Time: b.Time})
 	}
+	m.items = items
 	byID := finder(list)
-	var keeper []cloud.Ref
-	if newest != nil {
-		keeper = newest.Ready()
+	var refs []cloud.Ref
+	keeper := func() []cloud.Ref { // only where something goes, which is seldom
+		if refs == nil && newest != nil {
+			refs = newest.Ready()
+		}
+		return refs
 	}
 	var out []going
 	oldestKept := time.Time{}
-	for _, v := range retain.Apply(m.rule(pol, w, key, newest), items) {
+	for _, v := range m.judge.Apply(m.rule(pol, w, key, newest), items) {
 		b := byID(v.Item.ID)
 		switch {
 		case (v.Keep || b == newest) && w.gone(key.source):
@@ -86,7 +90,7 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 		case m.in.Memory.Busy[b.ID] != "":
 			leave(b, LeftAtWork, m.in.Memory.Busy[b.ID])
 		default:
-			out = append(out, going{b, b.Refs(), keeper, strings.Join(v.Reasons, ", ")})
+			out = append(out, going{b, b.Refs(), keeper(), strings.Join(v.Reasons, ", ")})
 		}
 	}
 	for _, b := range list {
@@ -149,7 +153,7 @@ func orphanReason(pol policy.Policy, reasons []string) string {
 }
 
 // broken judges what is not complete, and the leavings of failed tries in what is.
-func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKept time.Time, keeper []cloud.Ref) (going, bool) {
+func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKept time.Time, keeper func() []cloud.Ref) (going, bool) {
 	leave := func(kind LeftKind, why string) (going, bool) {
 		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Kind: kind, Why: why})
 		return going{}, false
@@ -181,7 +185,7 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 		if newest == nil || newest.Time.Before(b.Time) {
 			return leave(LeftBroken, "it failed, and nothing newer is complete")
 		}
-		return going{b, b.Refs(), keeper, "it failed, and a newer backup is complete"}, true
+		return going{b, b.Refs(), keeper(), "it failed, and a newer backup is complete"}, true
 	case inventory.Damaged:
 		m.finding(Finding{
 			Key: "damaged/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source),
@@ -190,7 +194,7 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 		if newest == nil || oldestKept.IsZero() || !b.Time.Before(oldestKept) {
 			return leave(LeftBroken, b.Detail)
 		}
-		return going{b, b.Refs(), keeper, "it is not whole, and older than all that the rule keeps"}, true
+		return going{b, b.Refs(), keeper(), "it is not whole, and older than all that the rule keeps"}, true
 	}
 	if !m.in.Memory.Unmade[b.ID] { // Leftover
 		return leave(LeftBroken, "its image was not deleted by Stint: the snapshots stay until a person decides")
@@ -200,6 +204,9 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 
 // leavings are the parts of a complete backup that it does not need: failed tries, and doubles of the same disk.
 func leavings(b *inventory.Backup) []cloud.Ref {
+	if len(b.Images)+len(b.Snapshots) == b.Wanted {
+		return nil // it needs them all: it is complete
+	}
 	ready := b.Ready()
 	var out []cloud.Ref
 	for _, img := range b.Images {
@@ -319,15 +326,15 @@ func (m *maker) guard(b *inventory.Backup, tags cloud.Tags, keeper []cloud.Ref) 
 // foresee says what will go once the backup that is being planned is complete.
 func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time, list []*inventory.Backup, going map[string]bool) {
 	rule, _ := pol.Backup.Keep.RetainRule(inst.Tags, pol.Backup.Zone)
-	items := make([]retain.Item, 1, len(list)+1)
-	items[0].Time = m.in.Now
+	items := append(m.items[:0], retain.Item{Time: m.in.Now})
 	for _, b := range list {
 		if b.Hold == "" && b.Standing == inventory.Complete {
 			items = append(items, retain.Item{ID: b.ID, Time: b.Time})
 		}
 	}
+	m.items = items
 	byID := finder(list)
-	for _, v := range retain.Apply(rule, items) {
+	for _, v := range m.judge.Apply(rule, items) {
 		if v.Keep || v.Item.ID == "" || going[v.Item.ID] {
 			continue
 		}

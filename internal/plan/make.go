@@ -8,6 +8,7 @@ import (
 	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/inventory"
 	"github.com/stint-cloud/stint/internal/policy"
+	"github.com/stint-cloud/stint/internal/retain"
 )
 
 // Input is all that a plan depends on.
@@ -45,7 +46,7 @@ type Past struct {
 func Make(in Input) Plan {
 	p := Plan{Format: 1, MadeAt: in.Now.UTC()}
 	backups := in.World.Backups()
-	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World)}
+	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World), judge: retain.NewJudge()}
 	p.Left = make([]Left, 0, len(backups))
 	for _, pol := range in.Rules.Policies {
 		if in.Policies != nil && !slices.Contains(in.Policies, pol.Name) {
@@ -83,6 +84,9 @@ type maker struct {
 	plan     *Plan
 	byPolicy map[string][]*inventory.Backup
 	used     map[cloud.Ref][]cloud.Ref
+
+	judge *retain.Judge
+	items []retain.Item // used again for each source
 }
 
 func groupByPolicy(backups []*inventory.Backup) map[string][]*inventory.Backup {

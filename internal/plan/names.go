@@ -62,7 +62,7 @@ func backupTags(t cloud.Traits, inst *cloud.Instance, by cloud.Tags, ours cloud.
 		return !strings.HasPrefix(tag.Key, cloud.TagPrefix) && !reserved(t.ReservedTags, tag.Key) &&
 			len([]rune(tag.Key)) <= t.MaxTagKey && len([]rune(tag.Value)) <= t.MaxTagValue
 	}
-	var inherited cloud.Tags
+	inherited := make(cloud.Tags, 0, len(by)+len(inst.Tags)) // kept sorted
 	take := func(tag cloud.Tag, quiet bool) {
 		switch {
 		case inherited.Has(tag.Key):
@@ -71,7 +71,8 @@ func backupTags(t cloud.Traits, inst *cloud.Instance, by cloud.Tags, ours cloud.
 				dropped = append(dropped, tag.Key)
 			}
 		default:
-			inherited = inherited.With(tag.Key, tag.Value)
+			at, _ := slices.BinarySearchFunc(inherited, tag.Key, func(t cloud.Tag, key string) int { return strings.Compare(t.Key, key) })
+			inherited = slices.Insert(inherited, at, tag)
 		}
 	}
 	for _, tag := range by {

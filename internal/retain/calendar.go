@@ -53,7 +53,7 @@ func (r Rule) calendars() [5]calendar {
 
 // byCalendar gives the i-th item the reasons that the rule's calendar words have for keeping it: it is the newest of a
 // bucket, and the word has not kept its number of buckets yet.
-func (j *judge) byCalendar(i int) {
+func (j *Judge) byCalendar(i int) {
 	var local clock
 	for k := range j.calendars {
 		c := &j.calendars[k]
@@ -81,7 +81,7 @@ func (j *judge) byCalendar(i int) {
 }
 
 // hasBucket says whether an item before the i-th is in that bucket.
-func (j *judge) hasBucket(i int, s span, bucket int64) bool {
+func (j *Judge) hasBucket(i int, s span, bucket int64) bool {
 	for _, v := range j.verdicts[:i] {
 		if c := readClock(v.Item.Time, j.location); c.bucket(s) == bucket {
 			return true

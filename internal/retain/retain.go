@@ -57,15 +57,41 @@ func (r Rule) String() string {
 
 // Apply gives a verdict on every item, the newest first, and of items equally old the one with the smaller ID first. The
 // order in which they are handed in does not matter. An item handed in twice counts once and has the same verdict twice.
-func Apply(r Rule, items []Item) []Verdict {
+func Apply(r Rule, items []Item) []Verdict { return new(Judge).Apply(r, items) }
+
+// NewJudge is a Judge that remembers reasons: what it says of one source is mostly what it says of the next.
+func NewJudge() *Judge { return &Judge{known: map[string]string{}} }
+
+// Judge applies rules to one source after another with one memory, because a plan over a hundred thousand sources spends
+// its time here. It is for one at a time.
+type Judge struct {
+	rule      Rule
+	calendars [5]calendar
+	location  *time.Location
+	verdicts  []Verdict
+
+	text    []byte            // reasons are written into one text and cut out of it at the end
+	reasons []piece           // in the order of the verdicts
+	ends    []int             // where each verdict's reasons end
+	words   []string          // the reasons, cut out
+	known   map[string]string // one copy of each reason; nil: they are cut out of one copy of the text
+	within  piece             // reasons that several items share are written once
+	beyond  piece
+}
+
+// mostKnown bounds what a Judge remembers of reasons.
+const mostKnown = 1 << 14
+
+// Apply is the function Apply. The verdicts and their lists of reasons are valid until the next call.
+func (j *Judge) Apply(r Rule, items []Item) []Verdict {
 	if len(items) == 0 {
 		return nil
 	}
-	out := make([]Verdict, len(items))
-	for i, item := range items {
-		out[i].Item = item
+	j.verdicts = slices.Grow(j.verdicts[:0], len(items))
+	for _, item := range items {
+		j.verdicts = append(j.verdicts, Verdict{Item: item})
 	}
-	slices.SortFunc(out, func(a, b Verdict) int {
+	slices.SortFunc(j.verdicts, func(a, b Verdict) int {
 		if c := b.Item.Time.Compare(a.Item.Time); c != 0 {
 			return c
 		}
@@ -73,46 +99,31 @@ func Apply(r Rule, items []Item) []Verdict {
 	})
 	if r.IsZero() {
 		reasons := []string{"no rule"}
-		for i := range out {
-			out[i].Keep, out[i].Reasons = true, reasons
+		for i := range j.verdicts {
+			j.verdicts[i].Keep, j.verdicts[i].Reasons = true, reasons
 		}
-		return out
+		return j.verdicts
 	}
-	j := judge{rule: r, calendars: r.calendars(), location: r.Location, verdicts: out}
+	j.rule, j.calendars, j.location = r, r.calendars(), r.Location
 	if j.location == nil {
 		j.location = time.UTC
 	}
+	j.text, j.reasons = slices.Grow(j.text[:0], 48*len(items)), slices.Grow(j.reasons[:0], 3*len(items))
+	j.ends, j.within, j.beyond = slices.Grow(j.ends[:0], len(items)), piece{}, piece{}
 	j.run()
-	return out
-}
-
-// judge is one Apply at work. Reasons are written into one text and cut out of it at the end, because a plan over a
-// hundred thousand sources spends its time here.
-type judge struct {
-	rule      Rule
-	calendars [5]calendar
-	location  *time.Location
-	verdicts  []Verdict
-
-	text    []byte
-	reasons []piece // in the order of the verdicts
-	within  piece   // reasons that several items share are written once
-	beyond  piece
+	return j.verdicts
 }
 
 // piece is where a reason stands in the text.
 type piece struct{ from, to int }
 
-func (j *judge) run() {
+func (j *Judge) run() {
 	newest := j.verdicts[0].Item.Time
 	distinct := 0
-	j.text = make([]byte, 0, 48*len(j.verdicts))
-	j.reasons = make([]piece, 0, 3*len(j.verdicts))
-	ends := make([]int, len(j.verdicts)) // where each verdict's reasons end
 	for i := range j.verdicts {
 		v := &j.verdicts[i]
 		if i > 0 && v.Item.ID == j.verdicts[i-1].Item.ID && v.Item.Time.Equal(j.verdicts[i-1].Item.Time) {
-			v.Keep, ends[i] = j.verdicts[i-1].Keep, len(j.reasons)
+			v.Keep, j.ends = j.verdicts[i-1].Keep, append(j.ends, len(j.reasons))
 			continue
 		}
 		before := len(j.reasons)
@@ -135,38 +146,58 @@ func (j *judge) run() {
 		if !v.Keep {
 			j.share(&j.beyond, "beyond ", 0)
 		}
-		ends[i] = len(j.reasons)
+		j.ends = append(j.ends, len(j.reasons))
 	}
-	j.cut(ends)
+	j.cut()
 }
 
 // cut hands every verdict its reasons.
-func (j *judge) cut(ends []int) {
-	text := string(j.text)
-	reasons := make([]string, len(j.reasons))
-	for i, p := range j.reasons {
-		reasons[i] = text[p.from:p.to]
+func (j *Judge) cut() {
+	j.words = slices.Grow(j.words[:0], len(j.reasons))
+	text := ""
+	if j.known == nil {
+		text = string(j.text)
+	}
+	for _, p := range j.reasons {
+		if j.known != nil {
+			j.words = append(j.words, j.one(j.text[p.from:p.to]))
+		} else {
+			j.words = append(j.words, text[p.from:p.to])
+		}
 	}
 	from := 0
-	for i := range j.verdicts {
-		if i > 0 && ends[i] == from { // the same item once more
+	for i, end := range j.ends {
+		if i > 0 && end == from { // the same item once more
 			j.verdicts[i].Reasons = j.verdicts[i-1].Reasons
 			continue
 		}
-		j.verdicts[i].Reasons = reasons[from:ends[i]:ends[i]]
-		from = ends[i]
+		j.verdicts[i].Reasons = j.words[from:end:end]
+		from = end
 	}
 }
 
-func (j *judge) begin(word string) {
+// one gives the Judge's copy of a reason.
+func (j *Judge) one(text []byte) string {
+	if s, ok := j.known[string(text)]; ok {
+		return s
+	}
+	if len(j.known) >= mostKnown {
+		clear(j.known)
+	}
+	s := string(text)
+	j.known[s] = s
+	return s
+}
+
+func (j *Judge) begin(word string) {
 	j.reasons = append(j.reasons, piece{from: len(j.text)})
 	j.text = append(j.text, word...)
 }
 
-func (j *judge) end() { j.reasons[len(j.reasons)-1].to = len(j.text) }
+func (j *Judge) end() { j.reasons[len(j.reasons)-1].to = len(j.text) }
 
 // share gives a reason that is written once for all: "within 30d of the newest", "beyond last 7, daily 30".
-func (j *judge) share(p *piece, word string, within time.Duration) {
+func (j *Judge) share(p *piece, word string, within time.Duration) {
 	if p.to == 0 {
 		j.begin(word)
 		if within > 0 {
