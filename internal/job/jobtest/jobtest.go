@@ -33,6 +33,8 @@ type Harness struct {
 	Starts int
 	// Late is how late a wake-up may be.
 	Late time.Duration
+	// Twice says that a key which is brought forward in the very moment in which it is begun may be handled once more.
+	Twice bool
 }
 
 // Run examines the engines that the harness opens.
@@ -216,7 +218,11 @@ func testEarlier(t *testing.T, h Harness) {
 	wake(t, e, "now", job.Scan, time.Now().Add(time.Hour))
 	wake(t, e, "now", job.Scan, time.Now())
 	await(t, "a key brought forward to now", calls)
-	if keys := quiet(t, h, calls, 3500*time.Millisecond); len(keys) != 0 {
+	most := 0
+	if h.Twice {
+		most = 1
+	}
+	if keys := quiet(t, h, calls, 3500*time.Millisecond); len(keys) > most {
 		t.Fatalf("after keys were brought forward: got %v handled once more, want nothing", keys)
 	}
 	ends(t, stop)

@@ -55,6 +55,7 @@ func open(t *testing.T, address string, opts river.Options) *river.Engine {
 func TestConformance(t *testing.T) {
 	server := pgtest.Start(t)
 	jobtest.Run(t, jobtest.Harness{
+		Twice: true,
 		Open: func(t *testing.T, s jobtest.Settings) job.Engine {
 			return open(t, server.Database(t), river.Options{Slots: s.Slots, Drain: s.Drain})
 		},
