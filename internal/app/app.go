@@ -144,6 +144,16 @@ func (a *App) Prepare(ctx context.Context, now time.Time) ([]error, error) {
 	if !a.opt.Auto {
 		return problems, nil
 	}
+	// What a process before this one has just made is found by looking, not when the next listing is due anyway.
+	scopes, err := a.Scopes(ctx, nil)
+	if err != nil {
+		return problems, err
+	}
+	for _, scope := range scopes {
+		if err := a.wake(ctx, scopeKey(scope), job.Scan, now); err != nil {
+			return problems, err
+		}
+	}
 	for _, pol := range a.opt.Rules.Policies {
 		if err := a.wake(ctx, policyKey(pol.Name), job.Plan, now); err != nil {
 			return problems, err

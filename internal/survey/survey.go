@@ -47,17 +47,18 @@ type Surveyor struct {
 	clients func(account string) (*cloud.Client, error)
 	opt     Options
 
-	mu    sync.Mutex
-	watch map[cloud.Scope][]string // hints from this process: made, and not settled yet
+	mu     sync.Mutex
+	watch  map[cloud.Scope][]string // hints from this process: made, and not settled yet
+	looked map[cloud.Scope]bool     // listed to the end by this process
 }
 
 // New makes a Surveyor that reaches accounts through clients.
 func New(s store.Surveys, clients func(account string) (*cloud.Client, error), opt Options) *Surveyor {
-	return &Surveyor{store: s, clients: clients, opt: opt.withDefaults(), watch: map[cloud.Scope][]string{}}
+	return &Surveyor{store: s, clients: clients, opt: opt.withDefaults(), watch: map[cloud.Scope][]string{}, looked: map[cloud.Scope]bool{}}
 }
 
 // Watch hints that these things were just made, so that the next Look polls them. The hint may be lost with the
-// process: the next whole listing finds them.
+// process: the next whole listing finds them, and the first Look of a process is one.
 func (s *Surveyor) Watch(scope cloud.Scope, ids ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,6 +84,20 @@ func (s *Surveyor) takeWatch(scope cloud.Scope) []string {
 	ids := s.watch[scope]
 	delete(s.watch, scope)
 	return ids
+}
+
+// known says whether this process has listed the scope to the end. One that has not may have been told of nothing by
+// the one before it, which was killed: what that one had just made is found by listing.
+func (s *Surveyor) known(scope cloud.Scope) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.looked[scope]
+}
+
+func (s *Surveyor) know(scope cloud.Scope) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked[scope] = true
 }
 
 // Outcome is what a Look came to.
@@ -121,7 +136,7 @@ func (s *Surveyor) look(ctx context.Context, now time.Time, scope cloud.Scope, w
 	row.Scope = scope
 	hints := s.takeWatch(scope)
 	watching := union(row.Watching, hints)
-	whole = whole || len(watching) == 0 || len(watching) > 2*cloud.MaxIDs || !row.Look.Whole() || !now.Before(row.SweepAt) || row.SweepAt.Sub(now) > s.opt.Every
+	whole = whole || !s.known(scope) || len(watching) == 0 || len(watching) > 2*cloud.MaxIDs || !row.Look.Whole() || !now.Before(row.SweepAt) || row.SweepAt.Sub(now) > s.opt.Every
 
 	seen, unsettled, oldest, err := s.list(ctx, now, scope, whole, watching)
 	row.Look.LookedAt = now
@@ -153,6 +168,9 @@ func (s *Surveyor) look(ctx context.Context, now time.Time, scope cloud.Scope, w
 	if err != nil {
 		s.Watch(scope, hints...)
 		return Outcome{}, err
+	}
+	if whole {
+		s.know(scope)
 	}
 	return Outcome{Diff: diff, Whole: whole, Settled: max(settled, 0), Pending: len(unsettled), Back: back, Next: row.NextAt}, nil
 }

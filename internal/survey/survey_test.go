@@ -2,6 +2,7 @@ package survey_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -158,5 +159,35 @@ func TestFreshThingsAreNotGone(t *testing.T) {
 	b.look(true)
 	if got := b.known(); got != 0 {
 		t.Errorf("known after it was deleted by hand: got %d, want 0", got)
+	}
+}
+
+// TestKilledProcessForgetsNothing polls what a process had just made when it was killed: the one after it knows nothing
+// of that, and other things are pending besides.
+func TestKilledProcessForgetsNothing(t *testing.T) {
+	b := newBench(t)
+	disk := b.cloud.AddInstance(memcloud.InstanceSpec{Name: "web-1"}).Disks[0]
+	b.snapshot(disk, "first")
+	if out := b.look(true); out.Pending != 1 {
+		t.Fatalf("Look: got %+v, want 1 pending", out)
+	}
+	b.now = b.now.Add(time.Second)
+	made := b.snapshot(disk, "second")
+	body, err := json.Marshal(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.Expect(t.Context(), snapshots, b.now, []store.Resource{{ID: made.Ref.ID, Body: body}}); err != nil {
+		t.Fatal(err)
+	}
+	// The hint goes with the process.
+	b.surveyor = survey.New(b.store, func(string) (*cloud.Client, error) { return b.client, nil }, survey.Options{})
+	b.now = b.now.Add(time.Second)
+	if out := b.look(false); out.Pending != 2 {
+		t.Errorf("the first look of the next process: got %+v, want 2 pending", out)
+	}
+	b.now = b.now.Add(time.Second)
+	if out := b.look(false); out.Whole || out.Pending != 2 {
+		t.Errorf("its second look: got %+v, want a poll of 2", out)
 	}
 }

@@ -221,6 +221,13 @@ func codeOf(err error) int {
 	return e.Code() & 0xff
 }
 
+// noRoomToShare says whether the file beside the database that its readers share could not grow, which is how a disk
+// that is full to the last byte shows when a database is opened.
+func noRoomToShare(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
+}
+
 func isDisk(err error) bool {
 	switch codeOf(err) {
 	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
@@ -232,18 +239,18 @@ func isDisk(err error) bool {
 // explain says which file, and what to do.
 func explain(path string, err error) error {
 	advice := ""
-	switch codeOf(err) {
-	case sqlite3.SQLITE_FULL:
+	switch code := codeOf(err); {
+	case code == sqlite3.SQLITE_FULL, noRoomToShare(err):
 		advice = "the disk is full: nothing was written; make room and it goes on"
-	case sqlite3.SQLITE_IOERR:
+	case code == sqlite3.SQLITE_IOERR:
 		advice = "the disk failed: nothing was written; look at the disk and the system's log"
-	case sqlite3.SQLITE_READONLY:
+	case code == sqlite3.SQLITE_READONLY:
 		advice = "the file or its disk is read-only: make it writable"
-	case sqlite3.SQLITE_CANTOPEN:
+	case code == sqlite3.SQLITE_CANTOPEN:
 		advice = "the file or its directory cannot be opened: look at its permissions"
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+	case code == sqlite3.SQLITE_CORRUPT, code == sqlite3.SQLITE_NOTADB:
 		advice = "the file is damaged: move it away and start again; one survey finds every backup, only history is lost"
-	case sqlite3.SQLITE_BUSY:
+	case code == sqlite3.SQLITE_BUSY:
 		advice = "another process has kept it locked for ten seconds: stop that one, or ask it through its API"
 	default:
 		return fmt.Errorf("database %s: %w", path, err)
