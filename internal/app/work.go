@@ -300,7 +300,8 @@ func (a *App) act(ctx context.Context, now time.Time, key string) (job.Answer, e
 		_, err := a.settleRun(ctx, now, row.Run)
 		return job.Done(), err
 	}
-	return job.Done(), a.ended(ctx, now, row, time.Since(began))
+	// Whole seconds: a call that did not wait counts for nothing, so that a simulation comes out the same each time.
+	return job.Done(), a.ended(ctx, now, row, time.Since(began).Truncate(time.Second))
 }
 
 // ended is what follows the end of an action, whose last step began now and took so long: it may have waited for its

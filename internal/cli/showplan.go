@@ -177,7 +177,7 @@ var leftKinds = []struct {
 	one, many  string
 	listAlways bool
 }{
-	{plan.LeftUnknown, "could not be seen", "could not be seen", true},
+	{plan.LeftUnknown, "kind of thing could not be seen", "kinds of things could not be seen", false}, // the findings say why
 	{plan.LeftBroken, "failed or incomplete backup", "failed or incomplete backups", true},
 	{plan.LeftHeld, "backup held by a person", "backups held by people", true},
 	{plan.LeftOrphan, "backup whose source is gone", "backups whose source is gone", false},

@@ -64,9 +64,6 @@ func (w *watch) event(e app.Event) {
 }
 
 func (w *watch) look(e app.Event) {
-	if e.Err != nil && w.total == 0 {
-		w.log("%s the %ss of %s could not be seen: %v", w.t.red("✗"), e.Scope.Kind, e.Scope.Place(), e.Err)
-	}
 	if !w.t.live || w.total > 0 {
 		return
 	}

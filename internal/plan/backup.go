@@ -77,11 +77,7 @@ func (m *maker) covers(pol policy.Policy) covered {
 	w, b := m.in.World, pol.Backup
 	out := covered{places: map[cloud.Place]bool{}, instances: map[string]*cloud.Instance{}}
 	for _, place := range m.places(pol) {
-		ok := true
-		for _, kind := range []cloud.Kind{cloud.KindInstance, cloud.KindSnapshot, cloud.KindImage} {
-			ok = m.whole(pol, place, kind) && ok
-		}
-		out.places[place] = ok
+		out.places[place] = m.sees(pol, place)
 	}
 	for i := range w.Instances {
 		inst := &w.Instances[i]
@@ -119,29 +115,56 @@ func (m *maker) places(pol policy.Policy) []cloud.Place {
 			known[s.Account] = append(known[s.Account], s.Region)
 		}
 	}
+	for _, acc := range m.in.Rules.Accounts {
+		selected := len(pol.Backup.Select.Accounts) == 0 || slices.Contains(pol.Backup.Select.Accounts, acc.Name)
+		if selected && len(acc.Regions) == 0 && len(known[acc.Name]) == 0 {
+			m.finding(Finding{
+				Key: "unseen/" + acc.Name, Grave: true,
+				Text: fmt.Sprintf("the regions of the account %s are not known, so nothing is created or deleted there: see why it could not be reached", acc.Name),
+			})
+		}
+	}
 	return Places(m.in.Rules, pol, func(account string) []string { return known[account] })
 }
 
-// whole says whether a scope was seen to the end, and makes a finding when it was not.
-func (m *maker) whole(pol policy.Policy, place cloud.Place, kind cloud.Kind) bool {
-	scope := cloud.Scope{Account: place.Account, Region: place.Region, Kind: kind}
-	look := m.in.World.Looks[scope]
-	if look.Whole() {
-		return true
+// sees says whether everything that the policy needs of a place was seen to the end, and makes a finding when it was not:
+// one for each reason, however many kinds it struck.
+func (m *maker) sees(pol policy.Policy, place cloud.Place) bool {
+	var reasons []string
+	kinds := map[string][]string{}
+	for _, kind := range []cloud.Kind{cloud.KindInstance, cloud.KindSnapshot, cloud.KindImage} {
+		look := m.in.World.Looks[cloud.Scope{Account: place.Account, Region: place.Region, Kind: kind}]
+		if look.Whole() {
+			continue
+		}
+		if kind == cloud.KindSnapshot && pol.Backup.Method == policy.MethodImage && look.Class == cloud.ClassName(cloud.ErrUnsupported) {
+			continue // the place has no block storage at all: its images stand on no snapshots
+		}
+		why := look.Problem
+		if why == "" {
+			why = "it was not looked at yet"
+		}
+		if kinds[why] == nil {
+			reasons = append(reasons, why)
+		}
+		kinds[why] = append(kinds[why], kind.String()+"s")
+		m.left(Left{Policy: pol.Name, Kind: LeftUnknown, Ref: cloud.Ref{Account: place.Account, Region: place.Region, Kind: kind}, Why: why})
 	}
-	if kind == cloud.KindSnapshot && pol.Backup.Method == policy.MethodImage && look.Class == cloud.ClassName(cloud.ErrUnsupported) {
-		return true // the place has no block storage at all: its images stand on no snapshots
+	for _, why := range reasons {
+		m.finding(Finding{
+			Key: "unseen/" + place.String() + "/" + strings.Join(kinds[why], "+"), Grave: true,
+			Text: fmt.Sprintf("the %s of %s could not be seen, so nothing is created or deleted for them: %s", and(kinds[why]), place, why),
+		})
 	}
-	why := look.Problem
-	if why == "" {
-		why = "it was not looked at yet"
+	return len(reasons) == 0
+}
+
+// and joins words as people do.
+func and(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
 	}
-	m.finding(Finding{
-		Key: "unseen/" + scope.String(), Grave: true,
-		Text: fmt.Sprintf("the %ss of %s could not be seen, so nothing is created or deleted for them: %s", kind, place, why),
-	})
-	m.left(Left{Policy: pol.Name, Kind: LeftUnknown, Ref: cloud.Ref{Account: place.Account, Region: place.Region, Kind: kind}, Why: why})
-	return false
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
 func (m *maker) selects(pol policy.Policy, inst *cloud.Instance) bool {
