@@ -32,8 +32,23 @@ func TestReferenceIsFresh(t *testing.T) {
 func TestReferenceHasEveryWord(t *testing.T) {
 	got := reference(t)
 	for _, shape := range []any{
-		shapeFile{}, shapeAccount{}, shapeCredentials{}, shapePace{}, shapePolicy{}, shapeBackup{}, shapeSelect{}, shapeExcept{}, shapeSchedule{},
-		shapeKeep{}, shapeFromTag{}, shapeOrphanAge{}, shapeLimits{}, shapeChannel{}, shapeSMTP{}, shapeWebhook{}, shapeSNS{},
+		shapeFile{},
+		shapeAccount{},
+		shapeCredentials{},
+		shapePace{},
+		shapePolicy{},
+		shapeBackup{},
+		shapeSelect{},
+		shapeExcept{},
+		shapeSchedule{},
+		shapeKeep{},
+		shapeFromTag{},
+		shapeOrphanAge{},
+		shapeLimits{},
+		shapeChannel{},
+		shapeSMTP{},
+		shapeWebhook{},
+		shapeSNS{},
 	} {
 		words, _ := wordsOf(shape)
 		for _, w := range words {
