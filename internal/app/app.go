@@ -59,8 +59,9 @@ type App struct {
 
 	mu      sync.Mutex
 	clients map[string]*account
-	changed chan struct{} // closed and renewed whenever something moved
-	swept   time.Time     // of the last sweep
+	changed chan struct{}             // closed and renewed whenever something moved
+	swept   time.Time                 // of the last sweep
+	making  map[cloud.Scope]time.Time // when an action of this process last made something there
 }
 
 type account struct {
@@ -77,7 +78,7 @@ func New(opt Options) *App {
 	if opt.By == "" {
 		opt.By = "schedule"
 	}
-	a := &App{opt: opt, clients: map[string]*account{}, changed: make(chan struct{})}
+	a := &App{opt: opt, clients: map[string]*account{}, changed: make(chan struct{}), making: map[cloud.Scope]time.Time{}}
 	a.surveyor = survey.New(opt.Store, a.Client, opt.Survey)
 	a.executor = action.New(opt.Store, opt.Store, a.Client, a.surveyor.Watch, opt.Log)
 	return a

@@ -37,6 +37,13 @@ func (a *App) Run(ctx context.Context) error {
 // hintsEvery is how long what this process has made may wait for a look of this process.
 const hintsEvery = 2 * time.Second
 
+// stillMaking says whether more is being made in the scope by this process just now: the look can wait for that.
+func (a *App) stillMaking(scope cloud.Scope) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Since(a.making[scope]) < hintsEvery
+}
+
 // tellHints looks at what this process has made when the survey's job has gone to another process, which does not know
 // what to watch. Once looked at, it stands in the store, for all to see.
 func (a *App) tellHints(ctx context.Context) error {
@@ -44,7 +51,7 @@ func (a *App) tellHints(ctx context.Context) error {
 	for sleep(ctx, hintsEvery) == nil {
 		hinted := a.surveyor.Hinted()
 		for _, scope := range hinted {
-			if !slices.Contains(before, scope) {
+			if !slices.Contains(before, scope) || a.stillMaking(scope) {
 				continue // its job may be on its way
 			}
 			now := time.Now().UTC()

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -339,6 +340,9 @@ const busyPoll = 10 * time.Second
 func (a *App) lookLater(ctx context.Context, row store.ActionRow, at time.Time) error {
 	for _, ref := range row.Made {
 		scope := cloud.Scope{Account: ref.Account, Region: ref.Region, Kind: ref.Kind}
+		a.mu.Lock()
+		a.making[scope] = time.Now()
+		a.mu.Unlock()
 		if err := a.wake(ctx, scopeKey(scope), job.Scan, at); err != nil {
 			return err
 		}
@@ -476,7 +480,7 @@ func (a *App) incidents(ctx context.Context, now time.Time, policy string, befor
 			continue
 		}
 		open[f.Key] = true
-		in := store.Incident{Key: f.Key, Policy: policy, Account: f.Ref.Account, Title: f.Text, Detail: f.Text}
+		in := store.Incident{Key: f.Key, Policy: cmp.Or(f.Policy, policy), Account: f.Ref.Account, Title: f.Text, Detail: f.Text}
 		if err := a.opt.Store.OpenIncident(ctx, in, now); err != nil {
 			return err
 		}

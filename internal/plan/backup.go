@@ -119,7 +119,7 @@ func (m *maker) places(pol policy.Policy) []cloud.Place {
 		selected := len(pol.Backup.Select.Accounts) == 0 || slices.Contains(pol.Backup.Select.Accounts, acc.Name)
 		if selected && len(acc.Regions) == 0 && len(known[acc.Name]) == 0 {
 			m.finding(Finding{
-				Key: "unseen/" + acc.Name, Grave: true,
+				Key: "unseen/" + acc.Name, Ref: cloud.Ref{Account: acc.Name}, Grave: true,
 				Text: fmt.Sprintf("the regions of the account %s are not known, so nothing is created or deleted there: see why it could not be reached", acc.Name),
 			})
 		}
@@ -152,7 +152,7 @@ func (m *maker) sees(pol policy.Policy, place cloud.Place) bool {
 	}
 	for _, why := range reasons {
 		m.finding(Finding{
-			Key: "unseen/" + place.String() + "/" + strings.Join(kinds[why], "+"), Grave: true,
+			Key: "unseen/" + place.String() + "/" + strings.Join(kinds[why], "+"), Ref: cloud.Ref{Account: place.Account, Region: place.Region}, Grave: true,
 			Text: fmt.Sprintf("the %s of %s could not be seen, so nothing is created or deleted for them: %s", and(kinds[why]), place, why),
 		})
 	}

@@ -88,7 +88,7 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 			leave(b, LeftKept, strings.Join(v.Reasons, ", "))
 			oldestKept = b.Time
 		case m.in.Memory.Busy[b.ID] != "":
-			leave(b, LeftAtWork, m.in.Memory.Busy[b.ID])
+			leave(b, LeftKept, m.in.Memory.Busy[b.ID])
 		default:
 			out = append(out, going{b, b.Refs(), keeper(), strings.Join(v.Reasons, ", ")})
 		}
