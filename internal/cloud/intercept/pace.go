@@ -136,7 +136,7 @@ func (m *Memory) Take(_ context.Context, key string, now time.Time) (time.Durati
 	return at.Sub(now), nil
 }
 
-// Push halves the pace and shuts it for so long.
+// Push halves the pace, shuts it for so long, at least for one call's time, and ends a burst.
 func (m *Memory) Push(_ context.Context, key string, now time.Time, by time.Duration) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -145,8 +145,11 @@ func (m *Memory) Push(_ context.Context, key string, now time.Time, by time.Dura
 		c.rate = math.Max(c.limit.Floor, c.pace(now)/2)
 		c.eased, c.touched = now, true
 	}
-	if until := now.Add(by); until.After(c.shut) {
+	if until := now.Add(max(by, time.Duration(float64(time.Second)/c.pace(now)))); until.After(c.shut) {
 		c.shut = until
+	}
+	if c.due.Before(c.shut) {
+		c.due = c.shut // what was saved up in silence is lost: the cloud has just said that it is too much
 	}
 	return nil
 }

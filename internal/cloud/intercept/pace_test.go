@@ -212,6 +212,34 @@ func TestPaceUnknown(t *testing.T) {
 }
 
 // TestPaceAgainstThrottlingCloud: the cloud allows 10 a second, we believe in 100; the pace finds down to what it allows.
+func TestComplaintEndsTheBurst(t *testing.T) {
+	ctx := t.Context()
+	m := limited(intercept.Limit{Ceiling: 40, Burst: 80})
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	take := func() time.Duration {
+		t.Helper()
+		wait, err := m.Take(ctx, "k", now)
+		if err != nil {
+			t.Fatalf("Take: got %v, want no error", err)
+		}
+		return wait
+	}
+	for range 20 {
+		if got := take(); got != 0 {
+			t.Fatalf("Take within the burst: got a wait of %v, want none", got)
+		}
+	}
+	if err := m.Push(ctx, "k", now, 0); err != nil {
+		t.Fatalf("Push: got %v, want no error", err)
+	}
+	now = now.Add(10 * time.Millisecond)
+	for i, want := range []time.Duration{40 * time.Millisecond, 90 * time.Millisecond, 140 * time.Millisecond} {
+		if got := take(); (got - want).Abs() > time.Millisecond {
+			t.Errorf("Take %d after a complaint that asks for nothing: got a wait of %v, want %v: an even pace of 20/s without what was left of the burst", i+1, got, want)
+		}
+	}
+}
+
 func TestPaceAgainstThrottlingCloud(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
