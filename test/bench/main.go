@@ -76,8 +76,15 @@ func run() (missed int, err error) {
 		name string
 		do   func() error
 	}{
-		{"plan", b.plan}, {"check", b.check}, {"start", b.start}, {"protect", b.protect}, {"calls", b.calls}, {"throttled", b.throttled},
-		{"pace", b.pace}, {"expire", b.expire}, {"engine", b.engine},
+		{"plan", b.plan},
+		{"check", b.check},
+		{"start", b.start},
+		{"protect", b.protect},
+		{"calls", b.calls},
+		{"throttled", b.throttled},
+		{"pace", b.pace},
+		{"expire", b.expire},
+		{"engine", b.engine},
 	} {
 		if !match.MatchString(part.name) {
 			continue

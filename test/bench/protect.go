@@ -99,7 +99,7 @@ func (b *bench) protect() error {
 		}
 		return strings.Join(out, ", ")
 	}
-	of := fmt.Sprintf("median of %d runs, new database each", b.runs)
+	of := fmt.Sprintf("median of %d runs in turns, new database each", b.runs)
 	b.atMost("apply, far, 100 instances with 200 disks: wall", median(pick(ours, used.Wall)), 2.5, "s", of+", waiting until all is complete", against(used.Wall))
 	b.atMost("the same: CPU of the client", median(pick(ours, used.CPU)), 0.35, "s", of, against(used.CPU))
 	b.atMost("the same: peak memory, the database included", median(pick(ours, used.RSS)), 60, "MB", of, against(used.RSS))

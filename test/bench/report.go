@@ -40,7 +40,7 @@ func (b *bench) tell(what string, figure float64, unit, of, ratio string) {
 
 // atMost judges a figure that should be small.
 func (b *bench) atMost(what string, figure, limit float64, unit, of, ratio string) {
-	b.add(line{What: what, Figure: figure, Unit: unit, Of: of, Ratio: ratio, Target: "≤ " + number(limit) + " " + unit, Missed: !(figure <= limit)})
+	b.add(line{What: what, Figure: figure, Unit: unit, Of: of, Ratio: ratio, Target: strings.TrimSpace("≤ " + number(limit) + " " + unit), Missed: !(figure <= limit)})
 }
 
 // atLeast judges a figure that should be large.
@@ -88,7 +88,7 @@ func (b *bench) page() []byte {
 	var out bytes.Buffer
 	out.WriteString(`# Figures
 
-This page is written by ` + "`make bench`" + `, which measures the program on the machine that it runs on and fails when a target is
+This page is written by ` + "`make bench`" + ` (` + "`test/bench/run`" + `), which measures the program on the machine that it runs on and fails when a target is
 missed. Wall time depends on what else the machine does; CPU time, memory and calls hardly do.
 
 Machine: ` + machine() + `. The clouds are fakes in processes of their own, on the same machine, with 100 ms added to each call

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-//CLI
 	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/inventory"
 	"github.com/stint-cloud/stint/internal/plan"
@@ -53,7 +52,7 @@ func (b *bench) plan() error {
 	return nil
 }
 
-// planMain makes the plan once and says what it took, with the memory settings of the program itself.
+// planMain makes the plan once and says what it took.
 func planMain([]string) error {
 	parsed, complaints := rules.Parse([]rules.File{{Name: "p.yaml", Data: []byte(`
 accounts:
@@ -69,7 +68,6 @@ policies:
 	if len(complaints) > 0 {
 		return fmt.Errorf("%v", complaints)
 	}
-	//TUNE
 	newest := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
 	w := largeWorld(newest)
 	world := peak()
