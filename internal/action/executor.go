@@ -155,7 +155,7 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 
 // before settles what can be settled without the cloud: a cancelled run, and actions that must be done first.
 func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRow) (bool, Result, error) {
-	run, err := e.actions.Run(ctx, row.Run)
+	run, _, err := e.actions.Working(ctx, row.Run)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return true, Result{}, err
 	}

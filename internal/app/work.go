@@ -352,8 +352,8 @@ func (a *App) lookLater(ctx context.Context, row store.ActionRow, at time.Time) 
 
 // settleRun ends the run if all of its actions have ended, and lets its policy be planned anew. It says whether the run has ended just now.
 func (a *App) settleRun(ctx context.Context, now time.Time, id string) (over bool, err error) {
-	before, err := a.opt.Store.Run(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || err == nil && before.State != store.RunActive {
+	before, open, err := a.opt.Store.Working(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (open || before.State != store.RunActive) {
 		return false, nil
 	}
 	if err != nil {

@@ -213,6 +213,9 @@ type Actions interface {
 	StartRun(ctx context.Context, run Run, actions []plan.Action, now time.Time) ([]string, error)
 	// Run gives one, with its counts, or ErrNotFound.
 	Run(ctx context.Context, id string) (Run, error)
+	// Working gives a run without its counts, and whether one of its actions has not ended; or ErrNotFound. It costs the
+	// same however many actions there are, so it may be asked at each of them.
+	Working(ctx context.Context, id string) (run Run, open bool, err error)
 	// Runs lists the newest first, at most limit; policy narrows when not empty.
 	Runs(ctx context.Context, policy string, limit int) ([]Run, error)
 	// ActiveRuns lists the runs that have not ended.

@@ -104,6 +104,29 @@ func (s *Store) Run(ctx context.Context, id string) (store.Run, error) {
 	return runs[0], nil
 }
 
+// Working gives a run without its counts, and whether one of its actions has not ended: an index answers that at once.
+func (s *Store) Working(ctx context.Context, id string) (run store.Run, open bool, err error) {
+	what := "run " + id
+	err = s.read(ctx, what, func(tx *sql.Tx) error {
+		var err error
+		if run, err = scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM run WHERE id = $1`, id)); err != nil {
+			return err
+		}
+		var one int
+		err = tx.QueryRowContext(ctx, `SELECT 1 FROM action WHERE run = $1 AND state IN ('planned', 'calling', 'unclear') LIMIT 1`, id).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			open = false
+			return nil
+		}
+		open = err == nil
+		return err
+	})
+	if err != nil {
+		return store.Run{}, false, err
+	}
+	return run, open, nil
+}
+
 // Runs lists the newest first.
 func (s *Store) Runs(ctx context.Context, policy string, limit int) ([]store.Run, error) {
 	if policy == "" {

@@ -176,6 +176,24 @@ func testRuns(t *testing.T, s store.Store) {
 	want.Counts = map[store.ActionState]int{store.ActionDone: 1, store.ActionPlanned: 1}
 	same(t, "Run", got, want)
 
+	bare := want
+	bare.Counts = nil
+	for _, c := range []struct {
+		state store.ActionState
+		open  bool
+	}{
+		{store.ActionCalling, true}, {store.ActionUnclear, true}, {store.ActionFailed, false}, {store.ActionSkipped, false},
+		{store.ActionCancelled, false}, {store.ActionDone, false}, {store.ActionPlanned, true},
+	} {
+		move(t, s, "b1", c.state)
+		r, open, err := s.Working(ctx, "r1")
+		ok(t, "Working", err)
+		same(t, "Working", r, bare)
+		same(t, "Working: open, with one action done and one "+string(c.state), open, c.open)
+	}
+	_, _, err = s.Working(ctx, "nobody")
+	wants(t, "Working of a run that is not there", err, store.ErrNotFound)
+
 	got.State, got.EndedAt, got.Cancel = store.RunPartly, after(time.Hour), true
 	saved, err := s.SaveRun(ctx, got)
 	ok(t, "SaveRun", err)
