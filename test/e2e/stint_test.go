@@ -50,6 +50,7 @@ func (h *home) write(policies string) {
 func (h *home) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Getenv(binary), append(args, "--database", h.database)...)
 	cmd.Dir, cmd.Env = h.dir, h.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not outlive the test, however that ends
 	return cmd
 }
 
@@ -158,7 +159,6 @@ func (h *home) start(name string, args ...string) *process {
 	h.t.Helper()
 	p := &process{t: h.t, name: name, cmd: h.command(context.Background(), args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p, p
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		h.t.Fatalf("stint %s: %v", strings.Join(args, " "), err)
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/mail"
@@ -77,10 +78,7 @@ func TestPeopleAreTold(t *testing.T) {
 	web, webURL := wire(t, "111122223333", 2)
 	other, otherURL := wire(t, "444455556666", 1)
 	to := "ops-" + unique() + "@example.com"
-	server := "127.0.0.1:2587"
-	if host, port := os.Getenv("MAIL_HOST"), os.Getenv("MAIL_STARTTLS_PORT"); host != "" && port != "" {
-		server = host + ":" + port
-	}
+	server := cmp.Or(os.Getenv("MAIL_HOST"), "127.0.0.1") + ":" + cmp.Or(os.Getenv("MAIL_STARTTLS_PORT"), "2587")
 	h := newHome(t, fmt.Sprintf(`
 accounts:
   web: { cloud: aws, regions: [us-east-1], endpoint: %q }
