@@ -243,7 +243,8 @@ func TestOpenStackByHand(t *testing.T) {
 	h.run("backups", "delete", image, "--yes").want(0, "is deleted") // the snapshots are as new as the image
 	h.run("backups", "delete", disks, "--yes").want(2, "--newest-too")
 	h.run("backups", "delete", disks, "--yes", "--newest-too").want(0, "is deleted")
-	if images, snapshots := p.backupImages(), p.snapshots(); len(images)+len(snapshots) != 0 {
-		t.Errorf("after both backups were deleted: got %+v and %+v, want nothing", images, snapshots)
-	}
+	until(t, time.Minute, 200*time.Millisecond, "both backups are gone", func() (bool, string) { // deleting takes its time
+		images, snapshots := p.backupImages(), p.snapshots()
+		return len(images)+len(snapshots) == 0, fmt.Sprintf("%+v %+v", images, snapshots)
+	})
 }

@@ -49,8 +49,7 @@ func (h *home) write(policies string) {
 
 func (h *home) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Getenv(binary), append(args, "--database", h.database)...)
-	cmd.Dir, cmd.Env = h.dir, h.env
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not outlive the test, however that ends
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = h.dir, h.env, attributes()
 	return cmd
 }
 
