@@ -87,7 +87,7 @@ func (j *Judge) Apply(r Rule, items []Item) []Verdict {
 	if len(items) == 0 {
 		return nil
 	}
-	j.verdicts = slices.Grow(j.verdicts[:0], len(items))
+	j.verdicts = room(j.verdicts, len(items))
 	for _, item := range items {
 		j.verdicts = append(j.verdicts, Verdict{Item: item})
 	}
@@ -108,8 +108,8 @@ func (j *Judge) Apply(r Rule, items []Item) []Verdict {
 	if j.location == nil {
 		j.location = time.UTC
 	}
-	j.text, j.reasons = slices.Grow(j.text[:0], 48*len(items)), slices.Grow(j.reasons[:0], 3*len(items))
-	j.ends, j.within, j.beyond = slices.Grow(j.ends[:0], len(items)), piece{}, piece{}
+	j.text, j.reasons = room(j.text, 48*len(items)), room(j.reasons, 3*len(items))
+	j.ends, j.within, j.beyond = room(j.ends, len(items)), piece{}, piece{}
 	j.run()
 	return j.verdicts
 }
@@ -151,9 +151,17 @@ func (j *Judge) run() {
 	j.cut()
 }
 
+// room gives the list, emptied, with room for n.
+func room[T any](list []T, n int) []T {
+	if cap(list) >= n {
+		return list[:0]
+	}
+	return make([]T, 0, n)
+}
+
 // cut hands every verdict its reasons.
 func (j *Judge) cut() {
-	j.words = slices.Grow(j.words[:0], len(j.reasons))
+	j.words = room(j.words, len(j.reasons))
 	text := ""
 	if j.known == nil {
 		text = string(j.text)
