@@ -15,25 +15,32 @@ import (
 // paces are calls a second in one region of one account.
 type paces struct {
 	reads, writes float64
+	burst         int // calls that may come at once after a silence; zero: two seconds' worth
 }
 
 // longestWait is how long a call waits for its place; beyond that the job comes back later.
 const longestWait = 20 * time.Second
 
-// burst is how many calls may come at once after a silence: two seconds' worth.
-func burst(rate float64) int { return max(int(2*rate), 1) }
+// burstOf is how many calls may come at once after a silence: what the cloud documents for its buckets (AWS: 100), or
+// two seconds' worth. A complaint of the cloud ends a burst.
+func (p paces) burstOf(key string) int {
+	if p.burst > 0 {
+		return p.burst
+	}
+	return max(int(2*p.of(key)), 1)
+}
 
-// Pace is how fast an account is asked: as its rule says, else by the cloud's default.
+// paceOf is how fast an account is asked: as its rule says, else by the cloud's default.
 func paceOf(a policy.Account) paces {
 	p := paces{reads: 10, writes: 5}
 	if e, ok := find(a.Cloud); ok {
 		p = e.pace
 	}
 	if a.Pace.Reads > 0 {
-		p.reads = a.Pace.Reads
+		p.reads, p.burst = a.Pace.Reads, 0
 	}
 	if a.Pace.Writes > 0 {
-		p.writes = a.Pace.Writes
+		p.writes, p.burst = a.Pace.Writes, 0
 	}
 	return p
 }
@@ -56,7 +63,7 @@ type Surroundings struct {
 func (s Surroundings) Around(a policy.Account) []cloud.Interceptor {
 	p := paceOf(a)
 	var pacer intercept.Pacer = intercept.NewMemory(func(key string) intercept.Limit {
-		return intercept.Limit{Ceiling: p.of(key), Burst: burst(p.of(key)), Most: longestWait}
+		return intercept.Limit{Ceiling: p.of(key), Burst: p.burstOf(key), Most: longestWait}
 	})
 	if s.Shared != nil {
 		pacer = sharedPace{s.Shared, p}
@@ -77,7 +84,7 @@ type sharedPace struct {
 // Take takes the next place.
 func (s sharedPace) Take(ctx context.Context, key string, now time.Time) (time.Duration, error) {
 	rate := s.paces.of(key)
-	wait, ok, err := s.store.TakePace(ctx, key, now.UTC(), rate, burst(rate), longestWait)
+	wait, ok, err := s.store.TakePace(ctx, key, now.UTC(), rate, s.paces.burstOf(key), longestWait)
 	if err == nil && !ok {
 		err = fmt.Errorf("the next place is in %s: %w", wait.Round(time.Millisecond), cloud.ErrThrottled)
 	}

@@ -27,7 +27,7 @@ type entry struct {
 // list names every cloud that this version speaks to.
 func list() []entry {
 	return []entry{
-		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10}},
+		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10, burst: 100}},
 		{name: "openstack", open: openOpenStack, pace: paces{reads: 20, writes: 5}},
 	}
 }

@@ -50,7 +50,7 @@ func TestOpener(t *testing.T) {
 }
 
 func TestPaceOf(t *testing.T) {
-	if got, want := paceOf(policy.Account{Cloud: "aws"}), (paces{reads: 20, writes: 10}); got != want {
+	if got, want := paceOf(policy.Account{Cloud: "aws"}), (paces{reads: 20, writes: 10, burst: 100}); got != want {
 		t.Errorf("paceOf(aws): got %v, want %v", got, want)
 	}
 	got := paceOf(policy.Account{Cloud: "aws", Pace: policy.Pace{Writes: 3}})
@@ -116,7 +116,7 @@ func TestRecordKeepsWritesAndFailedLooks(t *testing.T) {
 
 func TestSharedPace(t *testing.T) {
 	m := &memory{}
-	p := sharedPace{m.pace(), paces{reads: 20, writes: 10}}
+	p := sharedPace{m.pace(), paces{reads: 20, writes: 10, burst: 100}}
 	if _, err := p.Take(t.Context(), "web/us-east-1/write", time.Now()); err != nil {
 		t.Errorf("Take: %v", err)
 	}
