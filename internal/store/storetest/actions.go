@@ -182,8 +182,13 @@ func testRuns(t *testing.T, s store.Store) {
 		state store.ActionState
 		open  bool
 	}{
-		{store.ActionCalling, true}, {store.ActionUnclear, true}, {store.ActionFailed, false}, {store.ActionSkipped, false},
-		{store.ActionCancelled, false}, {store.ActionDone, false}, {store.ActionPlanned, true},
+		{store.ActionCalling, true},
+		{store.ActionUnclear, true},
+		{store.ActionFailed, false},
+		{store.ActionSkipped, false},
+		{store.ActionCancelled, false},
+		{store.ActionDone, false},
+		{store.ActionPlanned, true},
 	} {
 		move(t, s, "b1", c.state)
 		r, open, err := s.Working(ctx, "r1")
