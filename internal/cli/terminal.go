@@ -13,7 +13,6 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 
-	"github.com/stint-cloud/stint/internal/schedule"
 )
 
 // terminal is how to write for the reader of one stream.
@@ -122,9 +121,6 @@ func span(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d days %d h", days, h)
 }
-
-// length writes a duration of the rules as the policies write it.
-func length(d time.Duration) string { return schedule.FormatDuration(d) }
 
 // count writes a number with its noun.
 func count(n int, one, many string) string {
