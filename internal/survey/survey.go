@@ -65,6 +65,14 @@ func (s *Surveyor) Watch(scope cloud.Scope, ids ...string) {
 	s.watch[scope] = append(s.watch[scope], ids...)
 }
 
+// follow hints at the snapshots that an image of ours stands on, once it is ready: some clouds make them without our
+// tags and after the last listing, and the plan has to see them to tag them.
+func (s *Surveyor) follow(scope cloud.Scope, x cloud.Image) {
+	if x.State == cloud.StateReady && x.Tags.Has(cloud.TagAction) && len(x.Snapshots) > 0 {
+		s.Watch(cloud.Scope{Account: scope.Account, Region: scope.Region, Kind: cloud.KindSnapshot}, x.Snapshots...)
+	}
+}
+
 // Hinted lists the scopes with hints that no Look of this process has taken up yet: when another process does the
 // looking, it does not know of them.
 func (s *Surveyor) Hinted() []cloud.Scope {
@@ -219,6 +227,9 @@ func (s *Surveyor) list(ctx context.Context, now time.Time, scope cloud.Scope, w
 			})
 		case cloud.KindImage:
 			return each(client.Images(ctx, q), func(x cloud.Image) error {
+				if slices.Contains(ids, x.Ref.ID) || now.Sub(x.CreatedAt) < s.opt.Every {
+					s.follow(scope, x)
+				}
 				return add(x.Ref.ID, x, x.State == cloud.StateWorking, x.Tags, x.CreatedAt)
 			})
 		}

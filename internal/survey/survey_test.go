@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -189,5 +190,29 @@ func TestKilledProcessForgetsNothing(t *testing.T) {
 	b.now = b.now.Add(time.Second)
 	if out := b.look(false); out.Whole || out.Pending != 2 {
 		t.Errorf("its second look: got %+v, want a poll of 2", out)
+	}
+}
+
+// TestSnapshotsUnderImagesAreSeen looks at what a finished image stands on, which no listing has shown yet.
+func TestSnapshotsUnderImagesAreSeen(t *testing.T) {
+	b := newBench(t)
+	instance := b.cloud.AddInstance(memcloud.InstanceSpec{Name: "web-1", DiskSizes: []int64{20 << 30, 20 << 30}})
+	b.look(true)
+	image, err := b.client.CreateImage(t.Context(), cloud.NewImage{Region: "us-east-1", Instance: instance.Ref.ID, Name: "a", Tags: cloud.Tags{{Key: cloud.TagAction, Value: "a-1"}}, Token: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := cloud.Scope{Account: "web", Region: "us-east-1", Kind: cloud.KindImage}
+	b.surveyor.Watch(images, image.Ref.ID)
+	b.now = b.now.Add(time.Hour)
+	if out, err := b.surveyor.Look(t.Context(), b.now, images, false); err != nil || out.Err != nil || out.Pending != 0 {
+		t.Fatalf("Look at images: got %+v %v, want none pending", out, err)
+	}
+	if got := b.surveyor.Hinted(); !slices.Contains(got, snapshots) {
+		t.Errorf("Hinted once the image is ready: got %v, want %s", got, snapshots)
+	}
+	b.now = b.now.Add(-time.Hour + time.Minute) // long before the next listing is due
+	if out := b.look(false); out.Whole || out.Diff.Added != 2 {
+		t.Errorf("Look at snapshots after the image is ready: got %+v, want a poll that adds 2", out)
 	}
 }
