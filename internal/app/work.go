@@ -280,4 +280,3 @@ func (a *App) Start(ctx context.Context, now time.Time, p plan.Plan, req run.Req
 	}
 	return r, nil
 }
-
