@@ -449,9 +449,7 @@ func (m *maker) adopt(pol policy.Policy, w covered) {
 					Label: s.Name, Tags: img.Tags.Without(cloud.TagHold, cloud.TagAction), Guard: Guard{Exists: true},
 					Reason: "the image " + img.Name + " stands on it, and the cloud did not tag it",
 				}
-				if past, known := m.in.Memory.Actions[ActionID(a)]; !known || !past.Open {
-					m.act(a)
-				}
+				m.again(a)
 			}
 		}
 	}

@@ -298,16 +298,16 @@ func (m *maker) again(a Action) string {
 	past, known := m.in.Memory.Actions[id]
 	switch {
 	case known && past.Open:
-		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftAtWork, Why: "its deletion is under way"})
+		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftAtWork, Why: a.Verb.String() + " of " + a.Target.ID + " is under way"})
 		return id
 	case known && past.Done:
-		return id // deleted, and a listing lags behind
+		return id // it took effect, and a listing lags behind
 	case known && past.Stopped:
-		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftOut, Why: "a person cancelled its deletion"})
+		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftOut, Why: "a person cancelled " + a.Verb.String() + " of " + a.Target.ID})
 		return id
 	case known && m.in.Now.Before(past.At.Add(pauseAfter(past.Attempts))) && !past.At.Before(m.in.RetryBefore):
 		m.againAt(past.At.Add(pauseAfter(past.Attempts)))
-		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftOut, Why: "its deletion did not work: " + past.Problem})
+		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftOut, Why: a.Verb.String() + " of " + a.Target.ID + " did not work: " + past.Problem})
 		return id
 	}
 	return m.act(a)

@@ -49,12 +49,13 @@ func Start(ctx context.Context, s store.Actions, now time.Time, req Request) (ru
 	return run, ids, nil
 }
 
-// Settle ends the run when all of its actions have ended, and says whether it has ended.
+// Settle ends the run when all of its actions have ended, and says whether this call has ended it: of several that come
+// at the same time one does.
 func Settle(ctx context.Context, s store.Actions, id string, now time.Time) (store.Run, bool, error) {
 	for {
 		r, err := s.Run(ctx, id)
 		if err != nil || r.State != store.RunActive {
-			return r, err == nil, err
+			return r, false, err
 		}
 		for state, n := range r.Counts {
 			if n > 0 && !state.Ended() {
