@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -39,7 +40,7 @@ func awsKeys() []string {
 // newFakeCloud starts it with so many instances, which are older than every slot.
 func newFakeCloud(t *testing.T, instances int, args ...string) *fakeCloud {
 	t.Helper()
-	f := &fakeCloud{t: t, awscli: program(t, "aws", "awscli")}
+	f := &fakeCloud{t: t, awscli: program(t, cmp.Or(os.Getenv("STINT_AWS"), "aws"), "awscli")}
 	born := fakeaws.New(fakeaws.Options{Now: longAgo})
 	born.AddInstances("us-east-1", instances, 1, func(i int) map[string]string {
 		return map[string]string{"SnapshotDaily": "3", "group": strconv.Itoa(i / groupSize)}
