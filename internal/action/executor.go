@@ -160,7 +160,7 @@ func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRo
 		return true, Result{}, err
 	}
 	if run.Cancel {
-		row.State, row.Problem = store.ActionCancelled, "its run was cancelled"
+		row.State, row.Class, row.Code, row.Problem = store.ActionCancelled, "", "", "its run was cancelled"
 		r, err := e.save(ctx, now, row)
 		return true, r, err
 	}

@@ -331,6 +331,25 @@ func TestCancelledRunBeginsNothing(t *testing.T) {
 	}
 }
 
+// TestCancelledAfterThrottling says why it ended, and not what an earlier try was told.
+func TestCancelledAfterThrottling(t *testing.T) {
+	b := newBench(t, memcloud.Options{})
+	b.cloud.Provoke("snapshotset.create", cloud.ErrThrottled, false)
+	a := b.take("2026-11-21T00:00:00Z")
+	id := b.start(a)
+	if _, err := b.exec.Step(t.Context(), b.now, a.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Cancel(t.Context(), b.store, id); err != nil {
+		t.Fatal(err)
+	}
+	row := b.settle(b.exec, a.ID)
+	b.want(row, store.ActionCancelled, "cancelled")
+	if row.Class != "" || row.Code != "" {
+		t.Errorf("class and code of what was cancelled: got %q %q, want none", row.Class, row.Code)
+	}
+}
+
 func TestWhatComesAfterWaits(t *testing.T) {
 	b := newBench(t, memcloud.Options{})
 	first, second := b.take("2026-11-21T00:00:00Z"), b.take("2026-11-21T01:00:00Z")
