@@ -31,7 +31,7 @@ type looks struct {
 	mu     sync.Mutex
 	sights map[cloud.Ref]sight
 	used   map[cloud.Place]usage
-	gates  map[cloud.Place]*sync.Mutex // one looker at a time in each place
+	gates  map[cloud.Place]gate // one looker at a time in each place
 }
 
 type usage struct {
@@ -40,15 +40,31 @@ type usage struct {
 }
 
 func newLooks() *looks {
-	return &looks{sights: map[cloud.Ref]sight{}, used: map[cloud.Place]usage{}, gates: map[cloud.Place]*sync.Mutex{}}
+	return &looks{sights: map[cloud.Ref]sight{}, used: map[cloud.Place]usage{}, gates: map[cloud.Place]gate{}}
 }
 
-func (l *looks) gate(p cloud.Place) *sync.Mutex {
+// gate lets one through at a time. It is no mutex, since a look is a call to a cloud, and who waits for it must be able
+// to give up.
+type gate chan struct{}
+
+// enter waits for its turn, or ends with the context's error.
+func (g gate) enter(ctx context.Context) error {
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g gate) leave() { <-g }
+
+func (l *looks) gate(p cloud.Place) gate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g, ok := l.gates[p]
 	if !ok {
-		g = &sync.Mutex{}
+		g = make(gate, 1)
 		l.gates[p] = g
 	}
 	return g
@@ -131,8 +147,10 @@ func (e *Executor) guard(ctx context.Context, now time.Time, client *cloud.Clien
 // in the same place at the same time.
 func (e *Executor) refresh(ctx context.Context, now time.Time, client *cloud.Client, row store.ActionRow) error {
 	gate := e.looks.gate(row.Place)
-	gate.Lock()
-	defer gate.Unlock()
+	if err := gate.enter(ctx); err != nil {
+		return err
+	}
+	defer gate.leave()
 	stale := func(a plan.Action) []cloud.Ref {
 		var out []cloud.Ref
 		for _, ref := range append([]cloud.Ref{a.Target}, a.Guard.Keepers...) {
@@ -214,8 +232,10 @@ func (e *Executor) see(ctx context.Context, now time.Time, client *cloud.Client,
 // user gives an image that stands on the target snapshot, other than one that the same run has deleted.
 func (e *Executor) user(ctx context.Context, now time.Time, client *cloud.Client, row store.ActionRow) (string, error) {
 	gate := e.looks.gate(row.Place)
-	gate.Lock()
-	defer gate.Unlock()
+	if err := gate.enter(ctx); err != nil {
+		return "", err
+	}
+	defer gate.leave()
 	e.looks.mu.Lock()
 	u, ok := e.looks.used[row.Place]
 	e.looks.mu.Unlock()

@@ -49,6 +49,7 @@ type Options struct {
 	By     string // who starts runs: a user's name, or "schedule"
 	Survey survey.Options
 	Sweep  time.Duration // how often whatever is due is woken again; a minute when zero
+	Idle   time.Duration // how long a policy rests at most, so that what is stuck is noticed; an hour when zero
 }
 
 // App is the program. It is safe for concurrent use.
@@ -61,6 +62,7 @@ type App struct {
 	clients map[string]*account
 	changed chan struct{}             // closed and renewed whenever something moved
 	swept   time.Time                 // of the last sweep
+	hinted  []cloud.Scope             // what the last FollowHints saw
 	making  map[cloud.Scope]time.Time // when an action of this process last made something there
 }
 

@@ -3,6 +3,8 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -44,61 +46,74 @@ func (a *App) stillMaking(scope cloud.Scope) bool {
 	return time.Since(a.making[scope]) < hintsEvery
 }
 
-// tellHints looks at what this process has made when the survey's job has gone to another process, which does not know
-// what to watch. Once looked at, it stands in the store, for all to see.
+// tellHints looks, every little while, at what this process has made and nobody looks at.
 func (a *App) tellHints(ctx context.Context) error {
-	var before []cloud.Scope
 	for sleep(ctx, hintsEvery) == nil {
-		hinted := a.surveyor.Hinted()
-		for _, scope := range hinted {
-			if !slices.Contains(before, scope) || a.stillMaking(scope) {
-				continue // its job may be on its way
-			}
-			now := time.Now().UTC()
-			out, err := a.surveyor.Look(ctx, now, scope, false)
-			if err != nil {
-				if ctx.Err() == nil {
-					a.opt.Log.Error("what was made could not be looked at", "account", scope.Account, "region", scope.Region, "err", err)
-				}
-				continue
-			}
-			a.observe(Event{At: now, What: "surveyed", Scope: scope, Diff: out.Diff, Err: out.Err})
-			if err := a.wake(ctx, scopeKey(scope), job.Scan, out.Next); err != nil && ctx.Err() == nil {
-				a.opt.Log.Error("a survey could not be woken", "err", err)
-			}
-			if a.opt.Auto && (out.Changed() || out.Settled > 0) {
-				if err := a.wakePlans(ctx, scope.Place(), now); err != nil && ctx.Err() == nil {
-					a.opt.Log.Error("plans could not be woken", "err", err)
-				}
-			}
+		if err := a.FollowHints(ctx, time.Now().UTC()); err != nil && ctx.Err() == nil {
+			a.opt.Log.Error("what was made could not be looked at", "err", err)
 		}
-		before = hinted
 	}
 	return nil
 }
 
-// tidy forgets, once a day, what is too old to be of use, and meets the accounts again: their regions may have changed.
-// An account that could not be met is tried again every few minutes.
-func (a *App) tidy(ctx context.Context) error {
-	const day, soon = 24 * time.Hour, 10 * time.Minute
-	wait := soon
-	for {
-		if sleep(ctx, wait) != nil {
-			return nil
+// FollowHints looks at what this process has made when the survey's job has gone to another process, which does not know
+// what to watch. Once looked at, it stands in the store, for all to see. It is for one caller at a time, every few
+// seconds.
+func (a *App) FollowHints(ctx context.Context, now time.Time) error {
+	before := a.hinted
+	a.hinted = a.surveyor.Hinted()
+	var failed []error
+	for _, scope := range a.hinted {
+		if !slices.Contains(before, scope) || a.stillMaking(scope) {
+			continue // its job may be on its way
 		}
-		now := time.Now().UTC()
-		if n, err := a.opt.Store.Prune(ctx, now.Add(-keepFor)); err != nil {
-			a.opt.Log.Error("old rows could not be forgotten", "err", err)
-		} else if n > 0 {
-			a.opt.Log.Info("old rows are forgotten", "rows", n)
+		out, err := a.surveyor.Look(ctx, now, scope, false)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", scope, err))
+			continue
 		}
-		problems, err := a.Prepare(ctx, now)
-		wait = day
-		if err != nil || len(problems) > 0 {
-			wait = soon
+		a.observe(Event{At: now, What: "surveyed", Scope: scope, Diff: out.Diff, Err: out.Err})
+		if err := a.wake(ctx, scopeKey(scope), job.Scan, out.Next); err != nil {
+			failed = append(failed, err)
 		}
-		if err != nil && ctx.Err() == nil {
-			a.opt.Log.Error("the accounts could not be met", "err", err)
+		if a.opt.Auto && (out.Changed() || out.Settled > 0) {
+			if err := a.wakePlans(ctx, scope.Place(), now); err != nil {
+				failed = append(failed, err)
+			}
 		}
 	}
+	return errors.Join(failed...)
+}
+
+// How often old rows are forgotten and the accounts are met again; soon when one could not be met.
+const (
+	tidyEvery = 24 * time.Hour
+	tidySoon  = 10 * time.Minute
+)
+
+// tidy forgets, once a day, what is too old to be of use, and meets the accounts again.
+func (a *App) tidy(ctx context.Context) error {
+	wait := tidySoon
+	for sleep(ctx, wait) == nil {
+		wait = a.Tidy(ctx, time.Now().UTC())
+	}
+	return nil
+}
+
+// Tidy forgets what is too old to be of use, and meets the accounts again: their regions may have changed. It says when
+// it wants to be called next.
+func (a *App) Tidy(ctx context.Context, now time.Time) (wait time.Duration) {
+	if n, err := a.opt.Store.Prune(ctx, now.Add(-keepFor)); err != nil {
+		a.opt.Log.Error("old rows could not be forgotten", "err", err)
+	} else if n > 0 {
+		a.opt.Log.Info("old rows are forgotten", "rows", n)
+	}
+	problems, err := a.Prepare(ctx, now)
+	if err != nil && ctx.Err() == nil {
+		a.opt.Log.Error("the accounts could not be met", "err", err)
+	}
+	if err != nil || len(problems) > 0 {
+		return tidySoon
+	}
+	return tidyEvery
 }

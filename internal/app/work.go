@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -140,7 +141,7 @@ func (a *App) planJob(ctx context.Context, now time.Time, key string) (job.Answe
 		return job.Done(), err
 	}
 	state.PlannedAt, state.Hash, state.Findings, state.Problem = now, p.Hash(), p.Findings, ""
-	state.NextAt = nextPlan(now, p)
+	state.NextAt = nextPlan(now, p, cmp.Or(a.opt.Idle, time.Hour))
 	if _, err := a.opt.Store.SavePolicyState(ctx, state); err != nil && !errors.Is(err, store.ErrStale) {
 		return job.Done(), err
 	}
@@ -148,9 +149,9 @@ func (a *App) planJob(ctx context.Context, now time.Time, key string) (job.Answe
 }
 
 // nextPlan is when a policy is due again whatever happens: its next slot, when something that failed may be tried
-// again, and at least every hour, so that what is stuck is noticed.
-func nextPlan(now time.Time, p plan.Plan) time.Time {
-	next := now.Add(time.Hour)
+// again, and after idle at the latest, so that what is stuck is noticed.
+func nextPlan(now time.Time, p plan.Plan, idle time.Duration) time.Time {
+	next := now.Add(idle)
 	for _, t := range []time.Time{p.Next, p.Again} {
 		if t.After(now) && t.Before(next) {
 			next = t
