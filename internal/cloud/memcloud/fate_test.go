@@ -418,3 +418,38 @@ func BenchmarkListing(b *testing.B) {
 		})
 	}
 }
+
+// TestListingsFromReplicas: a listing that is behind shows things, their states and their tags as they were, and the next
+// one that is not shows them as they are.
+func TestListingsFromReplicas(t *testing.T) {
+	var behind time.Duration
+	c, client, clk := openAccount(memcloud.Options{
+		Behind: func() time.Duration { return behind }, Delays: memcloud.Delays{Snapshot: 30 * time.Second},
+	})
+	inst := c.AddInstance(memcloud.InstanceSpec{Region: "r-1"})
+	clk.add(time.Hour)
+	s := mustSnap(t, client, inst.Disks[0].Disk, "t")
+	behind = time.Minute
+	if got := listed(t, client); len(got) != 0 {
+		t.Errorf("a listing that is a minute behind: got %v, want nothing of what was just made", got)
+	}
+	behind = 0
+	if got := listed(t, client); got[s.Ref.ID].State != cloud.StateWorking {
+		t.Errorf("a listing that is not behind: got %v, want it working", got)
+	}
+	clk.add(2 * time.Minute)
+	c.Retag(s.Ref, cloud.TagsOf(map[string]string{cloud.TagHold: "please"}))
+	behind = time.Minute
+	if got := listed(t, client); got[s.Ref.ID].Tags.Has(cloud.TagHold) || got[s.Ref.ID].State != cloud.StateReady {
+		t.Errorf("a listing that is a minute behind: got %v, want it ready and without the hold", got)
+	}
+	behind = 0
+	if got := listed(t, client); !got[s.Ref.ID].Tags.Has(cloud.TagHold) {
+		t.Errorf("a listing that is not behind: got %v, want the hold", got)
+	}
+	c.Remove(s.Ref)
+	behind = time.Minute
+	if got := listed(t, client, s.Ref.ID); len(got) != 1 {
+		t.Errorf("a listing that is a minute behind: got %v, want what was just deleted", got)
+	}
+}

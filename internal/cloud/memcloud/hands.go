@@ -125,7 +125,10 @@ func (c *Cloud) Reboot(ref cloud.Ref) bool {
 
 // Retag gives a thing exactly these tags, whatever the rules for tags are.
 func (c *Cloud) Retag(ref cloud.Ref, tags cloud.Tags) bool {
-	return c.change(ref, func(_ *region, t *cloud.Tags, _ *life) { *t = tags })
+	return c.change(ref, func(_ *region, t *cloud.Tags, l *life) {
+		l.before, l.retagged = *t, c.Now()
+		*t = tags
+	})
 }
 
 // Lock makes the cloud itself refuse to delete a snapshot or an image; Unlock ends that.

@@ -69,6 +69,9 @@ func list[T any](ctx context.Context, c *Cloud, kind cloud.Kind, q cloud.Query, 
 		if len(q.IDs) > cloud.MaxIDs {
 			return page, refuse(nil, "TooManyIDs", "%d ids are asked for, %d at most", len(q.IDs), cloud.MaxIDs)
 		}
+		if c.o.Behind != nil {
+			now = now.Add(-c.o.Behind())
+		}
 		s := pick(r)
 		s.sweep(now)
 		shown := last
@@ -105,6 +108,7 @@ func list[T any](ctx context.Context, c *Cloud, kind cloud.Kind, q cloud.Query, 
 
 func (c *Cloud) seeInstance(t *thing[cloud.Instance], now time.Time) (cloud.Instance, cloud.Tags) {
 	v := t.val
+	v.Tags = t.tagsAt(now, v.Tags)
 	v.Disks = slices.Clone(v.Disks)
 	switch {
 	case t.deleted() && !now.Before(t.goneAt) && c.o.Terminated > 0:
@@ -121,12 +125,14 @@ func (c *Cloud) seeInstance(t *thing[cloud.Instance], now time.Time) (cloud.Inst
 
 func seeDisk(t *thing[cloud.Disk], now time.Time) (cloud.Disk, cloud.Tags) {
 	v := t.val
+	v.Tags = t.tagsAt(now, v.Tags)
 	v.State = t.state(now)
 	return v, v.Tags
 }
 
 func seeSnapshot(t *thing[cloud.Snapshot], now time.Time) (cloud.Snapshot, cloud.Tags) {
 	v := t.val
+	v.Tags = t.tagsAt(now, v.Tags)
 	v.State, v.Progress = t.state(now), t.progress(now)
 	v.Detail = detail(v.State)
 	return v, v.Tags
@@ -134,6 +140,7 @@ func seeSnapshot(t *thing[cloud.Snapshot], now time.Time) (cloud.Snapshot, cloud
 
 func seeImage(t *thing[cloud.Image], now time.Time) (cloud.Image, cloud.Tags) {
 	v := t.val
+	v.Tags = t.tagsAt(now, v.Tags)
 	v.State = t.state(now)
 	v.Detail = detail(v.State)
 	v.Snapshots = slices.Clone(v.Snapshots)

@@ -28,6 +28,9 @@ type Options struct {
 
 	// Lag is how long a listing goes on without what was made and with what was deleted.
 	Lag time.Duration
+	// Behind is asked at each listing how far behind that one is, as when replicas answer in turns: what it says may go back
+	// and forth from one listing to the next. Nil is not at all. It is called with the account locked.
+	Behind func() time.Duration
 	// Terminated is how long an instance that is gone is still listed, as PowerGone.
 	Terminated time.Duration
 

@@ -16,6 +16,17 @@ type life struct {
 	shownAt  time.Time // listings have it from here on
 	goneAt   time.Time // zero while nobody deleted it; from here on no call knows it
 	hiddenAt time.Time // with goneAt: listings have it up to here
+
+	retagged time.Time  // when its tags were last changed
+	before   cloud.Tags // what they were until then
+}
+
+// tagsAt gives the tags as a listing shows them that is as of that time.
+func (l *life) tagsAt(at time.Time, now cloud.Tags) cloud.Tags {
+	if at.Before(l.retagged) {
+		return l.before
+	}
+	return now
 }
 
 // deleted says whether somebody asked for its end, which may still be under way.

@@ -31,12 +31,13 @@ func (g tagger) retag(ctx context.Context, op string, ref cloud.Ref, change func
 		if err != nil {
 			return struct{}{}, err
 		}
-		tags, _, ok := r.lookup(ref, now)
+		tags, l, ok := r.lookup(ref, now)
 		if !ok {
 			return struct{}{}, notFound(ref.Kind, ref.ID)
 		}
 		changed, err := change(*tags)
 		if err == nil {
+			l.before, l.retagged = *tags, now
 			*tags = changed
 		}
 		return struct{}{}, err
