@@ -262,17 +262,6 @@ func (a *App) Start(ctx context.Context, now time.Time, p plan.Plan, req run.Req
 	if err != nil || len(ids) == 0 {
 		return r, err
 	}
-	entries := make([]store.AuditEntry, 0, len(req.Actions))
-	for _, act := range req.Actions {
-		if slices.Contains(ids, act.ID) {
-			entries = append(entries, store.AuditEntry{
-				At: now, Who: req.By, What: "decided " + act.Verb.String(), Ref: act.Target.String(), Action: act.ID, Run: r.ID, Outcome: "ok", Detail: act.Reason,
-			})
-		}
-	}
-	if err := a.opt.Store.Append(ctx, entries...); err != nil {
-		return r, err
-	}
 	a.observe(Event{At: now, What: "started", Policy: req.Policy, Run: r.ID, Text: fmt.Sprintf("%d actions", len(ids)), N: len(ids)})
 	for _, id := range ids {
 		if err := a.wake(ctx, actionKey(id), job.Act, now); err != nil {

@@ -24,7 +24,7 @@ type memory struct {
 
 func newMemory() *memory { return &memory{rows: map[string]store.Incident{}} }
 
-func (m *memory) OpenIncident(_ context.Context, in store.Incident, now time.Time) error {
+func (m *memory) OpenIncident(_ context.Context, in store.Incident, now time.Time, _ ...store.AuditEntry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old, known := m.rows[in.Key]

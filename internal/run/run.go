@@ -31,9 +31,11 @@ type Request struct {
 	By      string
 	Actions []plan.Action
 	Hash    string
+	Note    string // what else the record is to say of it
 }
 
-// Start commits the run. ids are the actions that are now due; when none is, there is nothing to run and the Run is zero.
+// Start commits the run, and with it the record of who wants it and why each of its actions is wanted. ids are the
+// actions that are now due; when none is, there is nothing to run and the Run is zero.
 func Start(ctx context.Context, s store.Actions, now time.Time, req Request) (run store.Run, ids []string, err error) {
 	if len(req.Actions) == 0 {
 		return store.Run{}, nil, nil
@@ -42,11 +44,34 @@ func Start(ctx context.Context, s store.Actions, now time.Time, req Request) (ru
 		ID: ID(now, req.Policy, req.Hash), Policy: req.Policy, Trigger: req.Trigger, By: req.By, PlanHash: req.Hash,
 		State: store.RunActive, StartedAt: now,
 	}
-	ids, err = s.StartRun(ctx, run, req.Actions, now)
+	ids, err = s.StartRun(ctx, run, req.Actions, now, decisions(run, req)...)
 	if err != nil || len(ids) == 0 {
 		return store.Run{}, nil, err
 	}
 	return run, ids, nil
+}
+
+// decisions are the lines of the record about a run that begins: one for the run, one for each of its actions.
+func decisions(r store.Run, req Request) []store.AuditEntry {
+	because := req.Trigger
+	if req.Note != "" {
+		because += ", " + req.Note
+	}
+	out := []store.AuditEntry{{At: r.StartedAt, Who: r.By, What: "run.start", Run: r.ID, Outcome: "ok", Detail: forPolicy(r.Policy, because)}}
+	for _, a := range req.Actions {
+		out = append(out, store.AuditEntry{
+			At: r.StartedAt, Who: r.By, What: "decided " + a.Verb.String(), Ref: a.Target.String(), Action: a.ID, Run: r.ID, Outcome: "ok",
+			Detail: forPolicy(a.Policy, a.Reason),
+		})
+	}
+	return out
+}
+
+func forPolicy(policy, text string) string {
+	if policy == "" {
+		return text
+	}
+	return "policy " + policy + ": " + text
 }
 
 // Settle ends the run when all of its actions have ended, and says whether this call has ended it: of several that come

@@ -37,6 +37,7 @@ type Store interface {
 	// that has not ended and lacks its time is due at once.
 	Due(ctx context.Context, now time.Time, limit int) ([]Due, error)
 	// Prune forgets ended runs with their actions, closed incidents and audit entries that ended before the time.
+	// The record is forgotten from its beginning up to the first entry that is not older, and says so in a new entry.
 	// An action is forgotten only with its run, a run only when all its actions have ended, and an incident that people
 	// were told of only after they were told of its end.
 	Prune(ctx context.Context, before time.Time) (rows int64, err error)
@@ -209,8 +210,9 @@ type ActionFilter struct {
 type Actions interface {
 	// StartRun commits a run and its actions together. An action whose id is known is left as it is when it is done or
 	// at work, and is armed anew, under this run, when it had failed, was skipped or cancelled. It returns the ids that
-	// are now this run's. When none is, the run is not stored, and the list is empty.
-	StartRun(ctx context.Context, run Run, actions []plan.Action, now time.Time) ([]string, error)
+	// are now this run's. When none is, the run is not stored, and the list is empty. Of the entries those are appended
+	// to the record whose Action is among these ids, or that have none.
+	StartRun(ctx context.Context, run Run, actions []plan.Action, now time.Time, entries ...AuditEntry) ([]string, error)
 	// Run gives one, with its counts, or ErrNotFound.
 	Run(ctx context.Context, id string) (Run, error)
 	// Working gives a run without its counts, and whether one of its actions has not ended; or ErrNotFound. It costs the
@@ -220,14 +222,15 @@ type Actions interface {
 	Runs(ctx context.Context, policy string, limit int) ([]Run, error)
 	// ActiveRuns lists the runs that have not ended.
 	ActiveRuns(ctx context.Context) ([]Run, error)
-	// SaveRun updates a run by compare-and-swap.
-	SaveRun(ctx context.Context, run Run) (Run, error)
+	// SaveRun updates a run by compare-and-swap, and appends the entries to the record.
+	SaveRun(ctx context.Context, run Run, entries ...AuditEntry) (Run, error)
 	// Action gives one, or ErrNotFound.
 	Action(ctx context.Context, id string) (ActionRow, error)
 	// Actions lists those that the filter asks for, by creation, then id.
 	Actions(ctx context.Context, f ActionFilter) ([]ActionRow, error)
-	// SaveAction updates one by compare-and-swap and returns it with its new version.
-	SaveAction(ctx context.Context, row ActionRow) (ActionRow, error)
+	// SaveAction updates one by compare-and-swap, appends the entries to the record, and returns the row with its new
+	// version.
+	SaveAction(ctx context.Context, row ActionRow, entries ...AuditEntry) (ActionRow, error)
 }
 
 // Incident is something that is wrong until it is right again: what people are told about.
@@ -250,8 +253,9 @@ type Incident struct {
 // Incidents keep what is wrong.
 type Incidents interface {
 	// OpenIncident opens one, or counts it again when it is open. A closed one of the same key is opened anew; what
-	// people were told of it is kept while they were not told of its end, so that no telling is left without one.
-	OpenIncident(ctx context.Context, in Incident, now time.Time) error
+	// people were told of it is kept while they were not told of its end, so that no telling is left without one. The
+	// entries are appended to the record when it is opened, and not when it is counted again.
+	OpenIncident(ctx context.Context, in Incident, now time.Time, entries ...AuditEntry) error
 	// CloseIncidents closes those open ones whose keys are given.
 	CloseIncidents(ctx context.Context, keys []string, now time.Time) error
 	// Incidents lists: all that are open, and with ended true also those that are closed; newest first, at most limit.
@@ -263,27 +267,20 @@ type Incidents interface {
 	SaveIncident(ctx context.Context, in Incident) (Incident, error)
 }
 
-// AuditEntry is one line of the record: a decision or a mutating call.
-type AuditEntry struct {
-	Seq     int64 // set by the store
-	At      time.Time
-	Who     string // a user name, or the policy
-	What    string // snapshot.create, run.start, backup.hold …
-	Ref     string
-	Action  string
-	Run     string
-	Outcome string // ok, or the error's class
-	Code    string // the cloud's word
-	Request string // the cloud's request id
-	Detail  string
-}
-
 // Memory keeps the record and small facts.
 type Memory interface {
-	// Append adds entries to the record.
+	// Append adds entries to the record, in the order given, linked to those before. However many workers append at the
+	// same time, their entries make one chain without a gap. Other methods that are given entries append them in the
+	// same transaction, so that what is decided and the line about it stand together or not at all.
 	Append(ctx context.Context, entries ...AuditEntry) error
-	// Audit lists the newest entries first, at most limit.
-	Audit(ctx context.Context, limit int) ([]AuditEntry, error)
+	// Audit lists the entries that the filter asks for, the newest first.
+	Audit(ctx context.Context, f AuditFilter) ([]AuditEntry, error)
+	// AuditHead gives both ends of the chain.
+	AuditHead(ctx context.Context) (anchor, head Head, err error)
+	// WalkAudit gives both ends of the chain to begin, and then every entry to each, the oldest first, all as they stood
+	// at one moment and without holding them all. An error of either ends the walk and is given back. Neither may ask
+	// the store for anything.
+	WalkAudit(ctx context.Context, begin func(anchor, head Head) error, each func(AuditEntry) error) error
 	// Fact gives a small text that was kept under the key, empty when there is none.
 	Fact(ctx context.Context, key string) (string, error)
 	// SetFact keeps one.

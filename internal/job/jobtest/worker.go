@@ -130,7 +130,7 @@ func Settle(t *testing.T, s store.Store, n int) {
 // Effects looks at the record: each row was called for, and no row was finished by two.
 func Effects(t *testing.T, s store.Store, n int) {
 	t.Helper()
-	record, err := s.Audit(t.Context(), 1<<20)
+	record, err := s.Audit(t.Context(), store.AuditFilter{})
 	if err != nil {
 		t.Fatalf("Audit: got error %v, want none", err)
 	}

@@ -165,16 +165,20 @@ func (s *Store) someActions(ctx context.Context, q querier, f store.ActionFilter
 
 // SaveAction updates the state of one by compare-and-swap. What the action is about was settled when its run started
 // and is not written again.
-func (s *Store) SaveAction(ctx context.Context, row store.ActionRow) (store.ActionRow, error) {
+func (s *Store) SaveAction(ctx context.Context, row store.ActionRow, entries ...store.AuditEntry) (store.ActionRow, error) {
 	made, err := text(row.Made)
 	if err != nil {
 		return store.ActionRow{}, err
 	}
 	err = s.write(ctx, "save action "+row.ID, func(tx *sql.Tx) error {
-		return execOne(ctx, tx, `UPDATE action SET version = $2, state = $3, attempts = $4, next_at = $5, deadline = $6, due_at = $7,
+		err := execOne(ctx, tx, `UPDATE action SET version = $2, state = $3, attempts = $4, next_at = $5, deadline = $6, due_at = $7,
 			class = $8, code = $9, problem = $10, made = $11, started_at = $12, ended_at = $13 WHERE id = $1 AND version = $14`,
 			row.ID, row.Version+1, string(row.State), row.Attempts, micros(row.NextAt), micros(row.Deadline), dueAt(row),
 			row.Class, row.Code, row.Problem, made, micros(row.StartedAt), micros(row.EndedAt), row.Version)
+		if err != nil {
+			return err
+		}
+		return chain(ctx, tx, entries)
 	})
 	if err != nil {
 		return store.ActionRow{}, err

@@ -20,17 +20,22 @@ func scanIncident(row scanner) (store.Incident, error) {
 
 // OpenIncident opens one, or counts it again. One that was closed begins anew, and people are told anew, unless they
 // were told that it is open and not yet that it was over: for them it never was.
-func (s *Store) OpenIncident(ctx context.Context, in store.Incident, now time.Time) error {
+func (s *Store) OpenIncident(ctx context.Context, in store.Incident, now time.Time, entries ...store.AuditEntry) error {
 	return s.write(ctx, "open incident "+in.Key, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO incident (`+incidentColumns+`) VALUES ($1, 1, $2, $3, $4, $5, $6, $6, 0, 1, 0, 0, 0)
+		var count int
+		err := tx.QueryRowContext(ctx, `INSERT INTO incident (`+incidentColumns+`) VALUES ($1, 1, $2, $3, $4, $5, $6, $6, 0, 1, 0, 0, 0)
 			ON CONFLICT (id) DO UPDATE SET version = incident.version + 1, policy = excluded.policy, account = excluded.account,
 				title = excluded.title, detail = excluded.detail, last_at = excluded.last_at, closed_at = 0, told_end = 0,
 				opened_at = CASE WHEN incident.closed_at = 0 THEN incident.opened_at ELSE excluded.opened_at END,
 				seen = CASE WHEN incident.closed_at = 0 THEN incident.seen + 1 ELSE 1 END,
 				told_at = CASE WHEN incident.closed_at = 0 OR incident.told_end = 0 THEN incident.told_at ELSE 0 END,
-				told = CASE WHEN incident.closed_at = 0 OR incident.told_end = 0 THEN incident.told ELSE 0 END`,
-			in.Key, in.Policy, in.Account, in.Title, in.Detail, micros(now))
-		return err
+				told = CASE WHEN incident.closed_at = 0 OR incident.told_end = 0 THEN incident.told ELSE 0 END
+			RETURNING seen`,
+			in.Key, in.Policy, in.Account, in.Title, in.Detail, micros(now)).Scan(&count)
+		if err != nil || count > 1 {
+			return err
+		}
+		return chain(ctx, tx, entries)
 	})
 }
 

@@ -4,48 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/store"
 )
-
-// Append adds entries to the record, in the order given.
-func (s *Store) Append(ctx context.Context, entries ...store.AuditEntry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	return s.write(ctx, "append to the record", func(tx *sql.Tx) error {
-		for batch := range slices.Chunk(entries, rows(10)) {
-			var a args
-			values := a.tuples(func(yield func([]any) bool) {
-				for _, e := range batch {
-					if !yield([]any{micros(e.At), e.Who, e.What, e.Ref, e.Action, e.Run, e.Outcome, e.Code, e.Request, e.Detail}) {
-						return
-					}
-				}
-			})
-			_, err := tx.ExecContext(ctx, `INSERT INTO audit (noted_at, who, what, ref, action, run, outcome, code, request, detail)
-				VALUES `+values, a...)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// Audit lists the newest entries first.
-func (s *Store) Audit(ctx context.Context, limit int) ([]store.AuditEntry, error) {
-	out, err := collect(ctx, s.db.Read, `SELECT seq, noted_at, who, what, ref, action, run, outcome, code, request, detail FROM audit
-		ORDER BY seq DESC LIMIT $1`, []any{limit}, func(row scanner) (e store.AuditEntry, err error) {
-		return e, row.Scan(&e.Seq, instant{&e.At}, &e.Who, &e.What, &e.Ref, &e.Action, &e.Run, &e.Outcome, &e.Code, &e.Request, &e.Detail)
-	})
-	if err != nil {
-		return nil, s.explain("list the record", err)
-	}
-	return out, nil
-}
 
 // Fact gives what was kept under the key, empty when there is nothing.
 func (s *Store) Fact(ctx context.Context, key string) (string, error) {
@@ -95,7 +57,6 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
 			`DELETE FROM action WHERE run IN (SELECT id FROM run WHERE ` + over + `)`,
 			`DELETE FROM run WHERE ` + over,
 			`DELETE FROM incident WHERE closed_at > 0 AND closed_at < $1 AND NOT (told > 0 AND told_end = 0)`,
-			`DELETE FROM audit WHERE noted_at < $1`,
 		} {
 			res, err := tx.ExecContext(ctx, query, micros(before))
 			if err != nil {
@@ -107,7 +68,9 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int64, error) {
 			}
 			total += n
 		}
-		return nil
+		n, err := pruneAudit(ctx, tx, before)
+		total += n
+		return err
 	})
 	return total, err
 }

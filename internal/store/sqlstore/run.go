@@ -25,7 +25,7 @@ var errNothing = errors.New("nothing to start")
 
 // StartRun commits a run and its actions together. One upsert decides for each action who gets it, so of two workers
 // that start the same action at the same time the second finds nothing to start.
-func (s *Store) StartRun(ctx context.Context, run store.Run, actions []plan.Action, now time.Time) ([]string, error) {
+func (s *Store) StartRun(ctx context.Context, run store.Run, actions []plan.Action, now time.Time, entries ...store.AuditEntry) ([]string, error) {
 	sorted := slices.Clone(actions) // in one order everywhere, so that two workers never wait for each other
 	slices.SortStableFunc(sorted, func(a, b plan.Action) int { return strings.Compare(a.ID, b.ID) })
 	sorted = slices.CompactFunc(sorted, func(a, b plan.Action) bool { return a.ID == b.ID })
@@ -52,9 +52,13 @@ func (s *Store) StartRun(ctx context.Context, run store.Run, actions []plan.Acti
 		if len(got) == 0 {
 			return errNothing
 		}
-		return execOne(ctx, tx, `INSERT INTO run (`+runColumns+`) VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9)
+		err := execOne(ctx, tx, `INSERT INTO run (`+runColumns+`) VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9)
 			ON CONFLICT (id) DO NOTHING`, run.ID, run.Policy, run.Trigger, run.By, run.PlanHash, string(run.State), flag(run.Cancel),
 			micros(run.StartedAt), micros(run.EndedAt))
+		if err != nil {
+			return err
+		}
+		return chain(ctx, tx, store.EntriesOf(entries, func(id string) bool { return got[id] }))
 	})
 	if errors.Is(err, errNothing) {
 		return nil, nil
@@ -178,12 +182,16 @@ func (s *Store) runs(ctx context.Context, what, where string, params ...any) ([]
 }
 
 // SaveRun updates a run by compare-and-swap.
-func (s *Store) SaveRun(ctx context.Context, run store.Run) (store.Run, error) {
+func (s *Store) SaveRun(ctx context.Context, run store.Run, entries ...store.AuditEntry) (store.Run, error) {
 	err := s.write(ctx, "save run "+run.ID, func(tx *sql.Tx) error {
-		return execOne(ctx, tx, `UPDATE run SET version = $2, policy = $3, cause = $4, who = $5, plan_hash = $6, state = $7,
+		err := execOne(ctx, tx, `UPDATE run SET version = $2, policy = $3, cause = $4, who = $5, plan_hash = $6, state = $7,
 			cancel = $8, started_at = $9, ended_at = $10 WHERE id = $1 AND version = $11`,
 			run.ID, run.Version+1, run.Policy, run.Trigger, run.By, run.PlanHash, string(run.State), flag(run.Cancel),
 			micros(run.StartedAt), micros(run.EndedAt), run.Version)
+		if err != nil {
+			return err
+		}
+		return chain(ctx, tx, entries)
 	})
 	if err != nil {
 		return store.Run{}, err

@@ -146,7 +146,7 @@ func testRecord(t *testing.T, s store.Store) {
 		many = append(many, store.AuditEntry{At: start(), What: fmt.Sprint(i)})
 	}
 	ok(t, "Append of 1,100", s.Append(ctx, many...))
-	got, err := s.Audit(ctx, 5_000)
+	got, err := s.Audit(ctx, store.AuditFilter{Limit: 5_000})
 	ok(t, "Audit", err)
 	if len(got) != 1_102 || got[0].What != "1099" || got[1_100].What != "second" {
 		t.Fatalf("Audit: got %d entries, the first %q, want 1102, the newest first", len(got), got[0].What)
@@ -156,9 +156,9 @@ func testRecord(t *testing.T, s store.Store) {
 			t.Fatalf("Audit: got seq %d after %d, want them falling", got[i].Seq, got[i-1].Seq)
 		}
 	}
-	want.Seq = got[1_101].Seq
+	want.Seq, want.Hash = 1, store.Link("", got[1_101])
 	same(t, "Audit: the oldest", got[1_101], want)
-	got, err = s.Audit(ctx, 3)
+	got, err = s.Audit(ctx, store.AuditFilter{Limit: 3})
 	ok(t, "Audit", err)
 	same(t, "Audit, three at most", len(got), 3)
 }
@@ -231,7 +231,7 @@ func testTimes(t *testing.T, s store.Store) {
 	}
 	fine := start().Add(999 * time.Nanosecond)
 	ok(t, "Append", s.Append(ctx, store.AuditEntry{At: fine}))
-	got, err := s.Audit(ctx, 1)
+	got, err := s.Audit(ctx, store.AuditFilter{Limit: 1})
 	ok(t, "Audit", err)
 	same(t, "a time finer than a microsecond", got[0].At, start())
 }
@@ -344,10 +344,10 @@ func testPrune(t *testing.T, s store.Store) {
 		ids = append(ids, in.Key)
 	}
 	same(t, "Incidents after Prune", ids, []string{"late", "open", "untold"})
-	record, err := s.Audit(ctx, 10)
+	record, err := s.Audit(ctx, store.AuditFilter{Limit: 10})
 	ok(t, "Audit", err)
-	if len(record) != 1 || record[0].What != "new" {
-		t.Fatalf("Audit after Prune: got %+v, want the new entry", record)
+	if len(record) != 2 || record[0].What != store.AuditPruned || record[1].What != "new" {
+		t.Fatalf("Audit after Prune: got %+v, want the new entry, and one that says so", record)
 	}
 }
 
