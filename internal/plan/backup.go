@@ -435,18 +435,10 @@ func (m *maker) adopt(pol policy.Policy, w covered) {
 			continue
 		}
 		for _, img := range bk.Images {
-			if img.State != cloud.StateReady {
-				continue
-			}
-			for _, id := range img.Snapshots {
-				ref := cloud.Ref{Account: img.Ref.Account, Region: img.Ref.Region, Kind: cloud.KindSnapshot, ID: id}
-				s, ok := m.in.World.Snapshot(ref)
-				if !ok || s.Tags.Has(cloud.TagBackup) || len(m.used[ref]) > 1 {
-					continue
-				}
+			for _, s := range m.adoptable(img) {
 				a := Action{
-					Verb: SetTags, Policy: pol.Name, Place: bk.Place, Source: refOfSource(bk.Source), Slot: bk.Slot, Backup: bk.ID, Target: ref,
-					Label: s.Name, Tags: img.Tags.Without(cloud.TagHold, cloud.TagAction), Guard: Guard{Exists: true},
+					Verb: SetTags, Policy: pol.Name, Place: bk.Place, Source: refOfSource(bk.Source), Slot: bk.Slot, Backup: bk.ID, Target: s.Ref,
+					Label: s.Name, Tags: adopted(img), Guard: Guard{Exists: true},
 					Reason: "the image " + img.Name + " stands on it, and the cloud did not tag it",
 				}
 				m.again(a)
@@ -454,6 +446,22 @@ func (m *maker) adopt(pol policy.Policy, w covered) {
 		}
 	}
 }
+
+// adoptable are the snapshots that a finished image stands on alone, and that carry no backup's tags.
+func (m *maker) adoptable(img *cloud.Image) []*cloud.Snapshot {
+	var out []*cloud.Snapshot
+	for _, id := range img.Snapshots {
+		ref := cloud.Ref{Account: img.Ref.Account, Region: img.Ref.Region, Kind: cloud.KindSnapshot, ID: id}
+		s, ok := m.in.World.Snapshot(ref)
+		if ok && img.State == cloud.StateReady && !s.Tags.Has(cloud.TagBackup) && len(m.used[ref]) <= 1 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// adopted are the tags that such a snapshot gets.
+func adopted(img *cloud.Image) cloud.Tags { return img.Tags.Without(cloud.TagHold, cloud.TagAction) }
 
 func label(i *cloud.Instance) string {
 	if i.Name == "" {

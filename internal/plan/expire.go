@@ -182,7 +182,7 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 			Key: "failed/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source), Grave: newest == nil || newest.Time.Before(b.Time),
 			Text: fmt.Sprintf("backup %s of %s failed in the cloud: %s", b.ID, b.Source, cmp.Or(b.Detail, "no reason was given")),
 		})
-		if newest == nil || newest.Time.Before(b.Time) {
+		if !Superseded(b.Standing, b.Time, timeOf(newest), oldestKept) {
 			return leave(LeftBroken, "it failed, and nothing newer is complete")
 		}
 		return going{b, b.Refs(), keeper(), "it failed, and a newer backup is complete"}, true
@@ -191,7 +191,7 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 			Key: "damaged/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source),
 			Text: fmt.Sprintf("backup %s of %s is not whole any more: %s", b.ID, b.Source, b.Detail),
 		})
-		if newest == nil || oldestKept.IsZero() || !b.Time.Before(oldestKept) {
+		if !Superseded(b.Standing, b.Time, timeOf(newest), oldestKept) {
 			return leave(LeftBroken, b.Detail)
 		}
 		return going{b, b.Refs(), keeper(), "it is not whole, and older than all that the rule keeps"}, true
@@ -222,19 +222,43 @@ func leavings(b *inventory.Backup) []cloud.Ref {
 	return out
 }
 
+// Superseded says whether a backup that is not complete may go: a failed one once a newer one is complete, a damaged one
+// once it is older than all that the rule keeps. A time is zero where there is no such backup.
+func Superseded(standing inventory.Standing, at, newest, oldestKept time.Time) bool {
+	switch standing {
+	case inventory.Failed:
+		return !newest.IsZero() && !newest.Before(at)
+	case inventory.Damaged:
+		return !newest.IsZero() && !oldestKept.IsZero() && at.Before(oldestKept)
+	}
+	return false
+}
+
+func timeOf(b *inventory.Backup) time.Time {
+	if b == nil {
+		return time.Time{}
+	}
+	return b.Time
+}
+
+// Trips says whether the limits stop a plan that wants to delete n of a policy's backups, and which does.
+func Trips(l policy.Limits, n, total int) (why string, trips bool) {
+	switch {
+	case l.Deletes > 0 && n > l.Deletes:
+		return fmt.Sprintf("its limit is %d in one plan", l.Deletes), true
+	case n > policy.AlwaysDeletes && float64(n) > l.DeleteShare*float64(total):
+		return fmt.Sprintf("its limit is %.0f %% of its %d in one plan", l.DeleteShare*100, total), true
+	}
+	return "", false
+}
+
 // tripped is the breaker: it says whether the policy wants to delete more than it may, and makes the finding.
 func (m *maker) tripped(pol policy.Policy, n, total int) bool {
-	l := pol.Backup.Limits
 	if n == 0 || n <= m.in.AllowDeletes {
 		return false
 	}
-	var why string
-	switch {
-	case l.Deletes > 0 && n > l.Deletes:
-		why = fmt.Sprintf("its limit is %d in one plan", l.Deletes)
-	case n > policy.AlwaysDeletes && float64(n) > l.DeleteShare*float64(total):
-		why = fmt.Sprintf("its limit is %.0f %% of its %d in one plan", l.DeleteShare*100, total)
-	default:
+	why, trips := Trips(pol.Backup.Limits, n, total)
+	if !trips {
 		return false
 	}
 	text := fmt.Sprintf("the policy wants to delete %s; %s, so it deletes none: look at the plan, then run `stint apply --policy %s --allow-deletes %d`", count(n, "backup"), why, pol.Name, n)
@@ -253,16 +277,7 @@ func (m *maker) remove(pol policy.Policy, g going) {
 	for _, ref := range g.parts {
 		mine[ref] = true
 	}
-	var untagged []string
-	for _, img := range b.Images {
-		for _, id := range img.Snapshots {
-			ref := cloud.Ref{Account: img.Ref.Account, Region: img.Ref.Region, Kind: cloud.KindSnapshot, ID: id}
-			if s, ok := m.in.World.Snapshot(ref); ok && mine[img.Ref] && !s.Tags.Has(cloud.TagBackup) && len(m.used[ref]) == 1 && img.State == cloud.StateReady {
-				untagged = append(untagged, id)
-			}
-		}
-	}
-	if len(untagged) > 0 {
+	if untagged := m.untagged(b, mine); len(untagged) > 0 {
 		leave(LeftAtWork, "it goes once the snapshots that its image stands on carry its tags: "+strings.Join(untagged, ", "))
 		return
 	}
@@ -280,7 +295,7 @@ func (m *maker) remove(pol policy.Policy, g going) {
 		if !mine[s.Ref] {
 			continue
 		}
-		if by := slices.DeleteFunc(slices.Clone(m.used[s.Ref]), func(img cloud.Ref) bool { return mine[img] }); len(by) > 0 {
+		if by := m.others(s.Ref, mine); len(by) > 0 {
 			leave(LeftKept, "the image "+by[0].ID+" stands on its snapshot "+s.Ref.ID)
 			continue
 		}
@@ -290,6 +305,26 @@ func (m *maker) remove(pol policy.Policy, g going) {
 		a.Guard.Unused = true
 		m.again(a)
 	}
+}
+
+// untagged are the ids of the snapshots that those images of the backup which are to go stand on alone, and that do not
+// carry its tags yet.
+func (m *maker) untagged(b *inventory.Backup, going map[cloud.Ref]bool) []string {
+	var out []string
+	for _, img := range b.Images {
+		for _, id := range img.Snapshots {
+			ref := cloud.Ref{Account: img.Ref.Account, Region: img.Ref.Region, Kind: cloud.KindSnapshot, ID: id}
+			if s, ok := m.in.World.Snapshot(ref); ok && going[img.Ref] && !s.Tags.Has(cloud.TagBackup) && len(m.used[ref]) == 1 && img.State == cloud.StateReady {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// others are the images that stand on a snapshot and do not go with it.
+func (m *maker) others(snapshot cloud.Ref, going map[cloud.Ref]bool) []cloud.Ref {
+	return slices.DeleteFunc(slices.Clone(m.used[snapshot]), func(img cloud.Ref) bool { return going[img] })
 }
 
 // again adds an action unless the same one is under way, and gives its id either way.

@@ -49,7 +49,7 @@ func Make(in Input) Plan {
 	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World), judge: retain.NewJudge()}
 	p.Left = make([]Left, 0, len(backups))
 	for _, pol := range in.Rules.Policies {
-		if in.Policies != nil && !slices.Contains(in.Policies, pol.Name) {
+		if !in.wants(pol.Name) {
 			continue
 		}
 		p.Policies = append(p.Policies, pol.Name)
@@ -64,6 +64,10 @@ func Make(in Input) Plan {
 	slices.SortStableFunc(p.Findings, func(a, b Finding) int { return cmp.Compare(a.Key, b.Key) })
 	p.Findings = slices.CompactFunc(p.Findings, func(a, b Finding) bool { return a.Key == b.Key })
 	return p
+}
+
+func (in Input) wants(policy string) bool {
+	return in.Policies == nil || slices.Contains(in.Policies, policy)
 }
 
 // rank orders verbs: first make, then tag, then delete images, then the snapshots that they stood on.
