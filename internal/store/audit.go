@@ -22,7 +22,7 @@ type AuditEntry struct {
 	Code    string // the cloud's word
 	Request string // the cloud's request id
 	Detail  string
-	Hash    string // set by the store: see Link; empty in an entry from before there was a chain
+	Hash    string // set by the store, see Link; empty in an entry from before there was a chain
 }
 
 // AuditPruned is the What of the entry that says up to where the record was forgotten, as a head in its Ref. The chain
@@ -82,6 +82,14 @@ func ParseHead(text string) (Head, error) {
 	return Head{Seq: seq, Hash: hash}, nil
 }
 
+// AuditTime is a time as it is hashed and exported: in UTC with six decimals, or empty for none.
+func AuditTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000000Z")
+}
+
 // linkFormat names how a hash is made. It is hashed first, so that another way will never be taken for this one.
 const linkFormat = "stint-audit-1"
 
@@ -89,16 +97,12 @@ const linkFormat = "stint-audit-1"
 // netstring (its length in bytes as a decimal number, a colon, the text in UTF-8, a comma), so that no two entries look
 // alike however their fields are divided:
 //
-//	"stint-audit-1", the hash before as hexadecimal digits (64 zeros before the first entry), seq, at in microseconds
-//	since 1970 in UTC (0 for none), who, what, ref, action, run, outcome, code, request, detail
+//	"stint-audit-1", the hash before as hexadecimal digits (64 zeros before the first entry), seq, at as AuditTime
+//	writes it, who, what, ref, action, run, outcome, code, request, detail
 func Link(prev string, e AuditEntry) string {
-	at := int64(0)
-	if !e.At.IsZero() {
-		at = e.At.UnixMicro()
-	}
 	b := make([]byte, 0, 512)
 	for _, field := range [...]string{
-		linkFormat, Head{Hash: prev}.hash(), strconv.FormatInt(e.Seq, 10), strconv.FormatInt(at, 10),
+		linkFormat, Head{Hash: prev}.hash(), strconv.FormatInt(e.Seq, 10), AuditTime(e.At),
 		e.Who, e.What, e.Ref, e.Action, e.Run, e.Outcome, e.Code, e.Request, e.Detail,
 	} {
 		b = strconv.AppendInt(b, int64(len(field)), 10)
@@ -115,7 +119,9 @@ func Link(prev string, e AuditEntry) string {
 func Chain(head Head, entries []AuditEntry) ([]AuditEntry, Head) {
 	out := make([]AuditEntry, len(entries))
 	for i, e := range entries {
-		e.At = e.At.UTC().Truncate(time.Microsecond)
+		if e.At = e.At.UTC().Truncate(time.Microsecond); e.At.Equal(time.Unix(0, 0)) {
+			e.At = time.Time{} // which is how databases keep "none"
+		}
 		for _, text := range []*string{&e.Who, &e.What, &e.Ref, &e.Action, &e.Run, &e.Outcome, &e.Code, &e.Request, &e.Detail} {
 			*text = strings.ReplaceAll(strings.ToValidUTF8(*text, "\uFFFD"), "\x00", "\uFFFD")
 		}

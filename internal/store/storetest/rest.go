@@ -136,33 +136,6 @@ func testIncidents(t *testing.T, s store.Store) {
 	}
 }
 
-func testRecord(t *testing.T, s store.Store) {
-	ctx := t.Context()
-	ok(t, "Append of nothing", s.Append(ctx))
-	want := store.AuditEntry{At: start(), Who: "who", What: "what", Ref: "ref", Action: "action", Run: "run", Outcome: "ok", Code: "code", Request: "request", Detail: "detail"}
-	ok(t, "Append", s.Append(ctx, want, store.AuditEntry{At: start(), What: "second"}))
-	var many []store.AuditEntry
-	for i := range 1_100 {
-		many = append(many, store.AuditEntry{At: start(), What: fmt.Sprint(i)})
-	}
-	ok(t, "Append of 1,100", s.Append(ctx, many...))
-	got, err := s.Audit(ctx, store.AuditFilter{Limit: 5_000})
-	ok(t, "Audit", err)
-	if len(got) != 1_102 || got[0].What != "1099" || got[1_100].What != "second" {
-		t.Fatalf("Audit: got %d entries, the first %q, want 1102, the newest first", len(got), got[0].What)
-	}
-	for i := 1; i < len(got); i++ {
-		if got[i].Seq >= got[i-1].Seq {
-			t.Fatalf("Audit: got seq %d after %d, want them falling", got[i].Seq, got[i-1].Seq)
-		}
-	}
-	want.Seq, want.Hash = 1, store.Link("", got[1_101])
-	same(t, "Audit: the oldest", got[1_101], want)
-	got, err = s.Audit(ctx, store.AuditFilter{Limit: 3})
-	ok(t, "Audit", err)
-	same(t, "Audit, three at most", len(got), 3)
-}
-
 func testFacts(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	got, err := s.Fact(ctx, "k")
