@@ -26,7 +26,7 @@ func assumeRole(p *params) func(*call) error {
 		if want, known := c.f.opt.Roles[arn]; c.f.opt.Roles != nil && (!known || want != external) {
 			return failStatus(http.StatusForbidden, "AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", c.id.arn, arn)
 		}
-		n := c.f.state.next()
+		n := c.f.state.next() ^ c.f.state.Seed<<32
 		key := fmt.Sprintf("ASIAEXAMPLE%016X", mix(n))
 		s := session{
 			Secret:  fmt.Sprintf("secret-%016x", mix(n+1<<40)),
