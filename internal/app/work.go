@@ -121,12 +121,12 @@ func (a *App) planJob(ctx context.Context, now time.Time, key string) (job.Answe
 		return job.Done(), err
 	}
 	state.Name = name
-	ready, err := a.freshen(ctx, now, pol)
+	ready, wait, err := a.freshen(ctx, now, pol)
 	if err != nil {
 		return job.Done(), err
 	}
 	if !ready {
-		return job.Again(now.Add(time.Second)), nil
+		return job.Again(now.Add(wait)), nil
 	}
 	began := time.Now()
 	p, err := a.makePlan(ctx, now, []string{name}, PlanOptions{})
@@ -160,12 +160,20 @@ func nextPlan(now time.Time, p plan.Plan, idle time.Duration) time.Time {
 	return next
 }
 
-// freshen says whether the policy's scopes were looked at recently enough to plan from; those that were not are woken.
-// A slot that has come since the last look needs a new one.
-func (a *App) freshen(ctx context.Context, now time.Time, pol policy.Policy) (bool, error) {
+// freshen says whether the policy's scopes were looked at recently enough to plan from; those that were not are woken,
+// and wait is when it is worth asking again. A slot that has come since the last look needs a new one.
+func (a *App) freshen(ctx context.Context, now time.Time, pol policy.Policy) (ready bool, wait time.Duration, err error) {
 	scopes, err := a.Scopes(ctx, []string{pol.Name})
 	if err != nil {
-		return false, err
+		return false, 0, err
+	}
+	list, err := a.opt.Store.Surveys(ctx)
+	if err != nil {
+		return false, 0, err
+	}
+	rows := make(map[cloud.Scope]store.Survey, len(list))
+	for _, row := range list {
+		rows[row.Scope] = row
 	}
 	oldest := now.Add(-freshness)
 	if pol.Backup != nil {
@@ -173,12 +181,10 @@ func (a *App) freshen(ctx context.Context, now time.Time, pol policy.Policy) (bo
 			oldest = slot
 		}
 	}
-	ready := true
+	since := now // the demand that waits for the longest
+	ready = true
 	for _, s := range scopes {
-		row, err := a.opt.Store.Survey(ctx, s)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return false, err
-		}
+		row := rows[s]
 		seen := row.Look.SeenAt
 		if row.Look.Problem != "" {
 			seen = row.Look.LookedAt // it was tried: the plan says what it could not see
@@ -187,18 +193,24 @@ func (a *App) freshen(ctx context.Context, now time.Time, pol policy.Policy) (bo
 			continue
 		}
 		ready = false
-		if !row.SweepAt.IsZero() && row.SweepAt.After(now) {
+		switch {
+		case row.SweepAt.After(now):
 			row.SweepAt, row.NextAt = now, now
 			if _, _, err := a.opt.Store.SaveSurvey(ctx, row, nil); err != nil && !errors.Is(err, store.ErrStale) {
-				return false, err
+				return false, 0, err
 			}
+		case !row.SweepAt.IsZero() && row.SweepAt.Before(since):
+			since = row.SweepAt
 		}
 		if err := a.wake(ctx, scopeKey(s), job.Scan, now); err != nil {
-			return false, err
+			return false, 0, err
 		}
 	}
-	return ready, nil
+	return ready, min(max(now.Sub(since)/4, time.Second), maxFreshen), nil
 }
+
+// maxFreshen is how long a plan waits at most until it asks again whether a listing that takes its time is there.
+const maxFreshen = 15 * time.Second
 
 // PlanOptions are what a person may ask of a plan.
 type PlanOptions struct {
