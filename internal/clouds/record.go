@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,26 +13,32 @@ import (
 	"github.com/stint-cloud/stint/internal/store"
 )
 
-// How calls are gathered before they are written: one transaction for many.
 const (
-	batchSize = 200
-	batchTime = 500 * time.Millisecond
-	batchWait = 10 * time.Second // for the store, when the process ends
+	groupSize = 200              // how many calls go into one transaction at most
+	groupWait = 10 * time.Second // for the store
 )
 
-// Record writes every mutating call and every failed look into the store's record, many at a time.
+// Record writes every mutating call and every failed look into the store's record. A mutating call returns only when
+// its line is committed; those that wait at the same time share one transaction, and nothing wakes up while no call is
+// made. A line that cannot be written goes to the log: the call was made, whatever the database says.
 type Record struct {
 	store store.Memory
 	log   *slog.Logger
 	who   string
-	ch    chan store.AuditEntry
+	ch    chan called
 	done  chan struct{}
 	once  sync.Once
 }
 
+// called is one call that went out, and who waits for its line; nil when nobody does.
+type called struct {
+	entry   store.AuditEntry
+	written chan struct{}
+}
+
 // StartRecord begins to write; Stop ends it after everything was written. who is in whose name the calls are made.
 func StartRecord(ctx context.Context, s store.Memory, who string, log *slog.Logger) *Record {
-	r := &Record{store: s, log: log, who: who, ch: make(chan store.AuditEntry, 4*batchSize), done: make(chan struct{})}
+	r := &Record{store: s, log: log, who: who, ch: make(chan called, groupSize), done: make(chan struct{})}
 	go r.write(context.WithoutCancel(ctx)) // what was called is written down though the process is asked to stop
 	return r
 }
@@ -42,49 +49,75 @@ func (r *Record) Stop() {
 	<-r.done
 }
 
-// Sink takes one call.
+// Sink takes one call. For a mutating one it returns when the line is written, or could not be; the caller's context
+// does not matter, since the call was made.
 func (r *Record) Sink(_ context.Context, rec intercept.Record) {
-	if rec.Call.Class == cloud.Read && (rec.Err == nil || errors.Is(rec.Err, context.Canceled)) {
+	looked := rec.Call.Class == cloud.Read
+	if looked && (rec.Err == nil || errors.Is(rec.Err, context.Canceled)) {
 		return
 	}
-	e := store.AuditEntry{At: rec.Start, Who: r.who, What: rec.Call.Op, Ref: rec.Call.Ref.String(), Action: rec.Call.Action, Outcome: "ok"}
+	c := called{entry: r.entry(rec)}
+	if looked {
+		r.ch <- c
+		return
+	}
+	c.written = make(chan struct{})
+	r.ch <- c
+	<-c.written
+}
+
+func (r *Record) entry(rec intercept.Record) store.AuditEntry {
+	e := store.AuditEntry{At: rec.Start, Who: r.who, What: rec.Call.Op, Ref: refText(rec.Call), Action: rec.Call.Action, Outcome: "ok"}
 	if rec.Err != nil {
 		e.Outcome, e.Detail = cloud.ClassName(rec.Err), rec.Err.Error()
 		if ce, ok := errors.AsType[*cloud.Error](rec.Err); ok {
 			e.Code, e.Request = ce.Code, ce.RequestID
 		}
 	}
-	r.ch <- e
+	return e
+}
+
+// refText says what the call was about; a listing is about a scope.
+func refText(c cloud.Call) string {
+	if c.Ref.IsZero() {
+		return c.Account
+	}
+	return strings.TrimSuffix(c.Ref.String(), "/")
 }
 
 func (r *Record) write(ctx context.Context) {
 	defer close(r.done)
-	tick := time.NewTicker(batchTime)
-	defer tick.Stop()
-	var batch []store.AuditEntry
-	flush := func() {
-		if len(batch) == 0 {
-			return
+	for c := range r.ch {
+		group := []called{c}
+		for more := true; more && len(group) < groupSize; {
+			select {
+			case c, ok := <-r.ch:
+				if more = ok; ok {
+					group = append(group, c)
+				}
+			default:
+				more = false
+			}
 		}
-		ctx, cancel := context.WithTimeout(ctx, batchWait)
-		defer cancel()
-		if err := r.store.Append(ctx, batch...); err != nil {
-			r.log.Error("calls could not be written into the record", "calls", len(batch), "err", err)
-		}
-		batch = nil
+		r.commit(ctx, group)
 	}
-	for {
-		select {
-		case e, ok := <-r.ch:
-			if !ok {
-				flush()
-				return
-			}
-			if batch = append(batch, e); len(batch) >= batchSize {
-				flush()
-			}
-		case <-tick.C:
-			flush()
+}
+
+func (r *Record) commit(ctx context.Context, group []called) {
+	entries := make([]store.AuditEntry, len(group))
+	for i, c := range group {
+		entries[i] = c.entry
+	}
+	ctx, cancel := context.WithTimeout(ctx, groupWait)
+	defer cancel()
+	if err := r.store.Append(ctx, entries...); err != nil {
+		for _, e := range entries {
+			r.log.Error("a call could not be written into the record", "op", e.What, "ref", e.Ref, "action", e.Action, "outcome", e.Outcome, "code", e.Code, "request", e.Request, "err", err)
+		}
+	}
+	for _, c := range group {
+		if c.written != nil {
+			close(c.written)
 		}
 	}
 }

@@ -1,0 +1,128 @@
+package clouds
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/cloud/intercept"
+)
+
+func wrote(action string) intercept.Record {
+	return intercept.Record{Call: cloud.Call{Op: "snapshot.create", Class: cloud.Write, Action: action, Ref: cloud.Ref{Account: "web", Region: "r", Kind: cloud.KindDisk, ID: "vol-1"}}}
+}
+
+func TestRecordKeepsWritesAndFailedLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		r := StartRecord(t.Context(), m, "ann", slog.New(slog.DiscardHandler))
+		denied := &cloud.Error{Op: "snapshot.list", Class: cloud.ErrDenied, Code: "UnauthorizedOperation", RequestID: "req-1"}
+		listing := cloud.Call{Op: "snapshot.list", Class: cloud.Read, Account: "web", Ref: cloud.Ref{Account: "web", Region: "r", Kind: cloud.KindSnapshot}}
+		for _, rec := range []intercept.Record{
+			{Call: listing},
+			{Call: listing, Err: denied},
+			{Call: listing, Err: context.Canceled},
+			{Call: cloud.Call{Op: "region.list", Class: cloud.Read, Account: "web"}, Err: denied},
+			wrote("a-1"),
+			{Call: cloud.Call{Op: "snapshot.delete", Class: cloud.Write}, Err: context.Canceled},
+		} {
+			r.Sink(t.Context(), rec)
+		}
+		r.Stop()
+		var got []string
+		for _, e := range slices.Concat(m.batches...) {
+			got = append(got, strings.Join([]string{e.Who, e.What, e.Ref, e.Outcome, e.Code, e.Request, e.Action}, " "))
+		}
+		want := []string{
+			"ann snapshot.list web/r/snapshot denied UnauthorizedOperation req-1 ", "ann region.list web denied UnauthorizedOperation req-1 ",
+			"ann snapshot.create web/r/disk/vol-1 ok   a-1", "ann snapshot.delete  canceled   ",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the record holds\n%q, want\n%q", got, want)
+		}
+	})
+}
+
+// TestWriteReturnsWhenItsLineIsCommitted: a process that is killed after a call has returned has lost no line. Those who
+// wait share a transaction, a failed look waits for nobody, and a caller that is told to stop waits all the same.
+func TestWriteReturnsWhenItsLineIsCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{gate: make(chan error)}
+		r := StartRecord(t.Context(), m, "ann", slog.New(slog.DiscardHandler))
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		returned := make(chan string, 10)
+		sink := func(ctx context.Context, rec intercept.Record) {
+			go func() {
+				r.Sink(ctx, rec)
+				returned <- rec.Call.Action
+			}()
+			synctest.Wait()
+		}
+		sink(over, wrote("first"))
+		for i := range 5 {
+			sink(t.Context(), wrote(fmt.Sprint(i)))
+		}
+		r.Sink(t.Context(), intercept.Record{Call: cloud.Call{Class: cloud.Read}, Err: cloud.ErrDenied})
+		if len(returned) > 0 {
+			t.Fatalf("a call returned before its line was committed: %s", <-returned)
+		}
+		m.gate <- nil
+		synctest.Wait()
+		if len(returned) != 1 || <-returned != "first" {
+			t.Fatalf("after the first commit: got %d more calls returned, want the first alone", len(returned))
+		}
+		m.gate <- nil
+		synctest.Wait()
+		if len(returned) != 5 || len(m.batches) != 2 || len(m.batches[1]) != 6 {
+			t.Fatalf("after the second commit: got %d calls returned and %d transactions, want the five, in one transaction with the look", len(returned), len(m.batches))
+		}
+		r.Stop()
+	})
+}
+
+// TestRecordRestsWhileNothingIsCalled: years of virtual time pass in no time, since no ticker has to tick through them.
+func TestRecordRestsWhileNothingIsCalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := StartRecord(t.Context(), &memory{}, "ann", slog.New(slog.DiscardHandler))
+		time.Sleep(100 * 365 * 24 * time.Hour)
+		r.Stop()
+	})
+}
+
+// TestLineThatCannotBeWritten goes to the log with all that it would have said, and the next one is tried again.
+func TestLineThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{gate: make(chan error)}
+		var log bytes.Buffer
+		r := StartRecord(t.Context(), m, "ann", slog.New(slog.NewTextHandler(&log, nil)))
+		rec := wrote("a-1")
+		rec.Err = &cloud.Error{Op: "snapshot.create", Class: cloud.ErrQuota, Code: "SnapshotLimitExceeded", RequestID: "req-9"}
+		go func() { m.gate <- errors.New("disk full") }()
+		r.Sink(t.Context(), rec)
+		for _, want := range []string{"could not be written into the record", "snapshot.create", "web/r/disk/vol-1", "a-1", "quota", "SnapshotLimitExceeded", "req-9", "disk full"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log says %q, want it to say %q", log.String(), want)
+			}
+		}
+		began := time.Now()
+		r.Sink(t.Context(), wrote("a-2")) // the store does not answer at all
+		if took := time.Since(began); took != groupWait {
+			t.Errorf("Sink waited %s for a store that does not answer, want %s", took, groupWait)
+		}
+		go func() { m.gate <- nil }()
+		r.Sink(t.Context(), wrote("a-3"))
+		r.Stop()
+		if len(m.batches) != 1 || m.batches[0][0].Action != "a-3" {
+			t.Errorf("the record holds %+v, want the third call", m.batches)
+		}
+	})
+}
