@@ -61,10 +61,7 @@ func OpenWith(ctx context.Context, path string, opts Options) (store.Store, erro
 			return nil, err
 		}
 	}
-	db, err := connect(path, opts)
-	if err != nil {
-		return nil, explain(path, err)
-	}
+	db := connect(path, opts)
 	if err := migrate(ctx, db.Write, path); err != nil {
 		sqlstore.New(db).Close()
 		return nil, err
@@ -104,7 +101,7 @@ func foreign(path, why string) error {
 }
 
 // connect opens one connection that writes and a pool that reads. A second writer would only ever wait for the first.
-func connect(path string, opts Options) (sqlstore.Database, error) {
+func connect(path string, opts Options) sqlstore.Database {
 	sync := "FULL"
 	if opts.NoSync {
 		sync = "OFF"
@@ -124,23 +121,17 @@ func connect(path string, opts Options) (sqlstore.Database, error) {
 		Again:   func(error) bool { return false }, // writers queue for the one connection; other processes wait in busy_timeout
 		Explain: func(err error) error { return explain(path, err) },
 	}
-	var err error
-	if db.Write, err = sql.Open("sqlite", name+"?"+write.Encode()); err != nil {
-		return db, err
-	}
+	db.Write = sql.OpenDB(&connector{name: name + "?" + write.Encode()})
 	db.Write.SetMaxOpenConns(1)
 	db.Write.SetMaxIdleConns(1)
 	if db.Read = db.Write; path == Memory {
-		return db, nil
+		return db
 	}
 	read := url.Values{"_txlock": {"deferred"}, "_pragma": {"busy_timeout(10000)", "query_only(1)", "cache_size(" + readCache + ")"}}
-	if db.Read, err = sql.Open("sqlite", name+"?"+read.Encode()); err != nil {
-		db.Write.Close()
-		return db, err
-	}
+	db.Read = sql.OpenDB(&connector{name: name + "?" + read.Encode()})
 	db.Read.SetMaxOpenConns(readers)
 	db.Read.SetMaxIdleConns(readers)
-	return db, nil
+	return db
 }
 
 // migrate brings the schema up to date. Two processes may do it at once: the one that loses looks again.
