@@ -8,6 +8,7 @@
 package action
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,20 +76,25 @@ func (e *Executor) Step(ctx context.Context, now time.Time, id string) (Result, 
 		if now.Before(row.Deadline) {
 			return Result{Row: row, Next: row.Deadline}, nil
 		}
+		lost := line(now, row, "unclear", "unclear", "what came of the call was not written down until its lease was over: whether it took effect is found by looking")
 		row.State = store.ActionUnclear
-		return e.settle(ctx, now, row)
+		return e.settle(ctx, now, row, lost)
 	case store.ActionUnclear:
 		return e.settle(ctx, now, row)
 	}
 	return e.begin(ctx, now, row)
 }
 
-// save writes the row. A row that has changed meanwhile is another worker's: its state stands.
-func (e *Executor) save(ctx context.Context, now time.Time, row store.ActionRow) (Result, error) {
+// save writes the row, and with it lines of the record; that it has ended otherwise than well is one. A row that has
+// changed meanwhile is another worker's: its state stands.
+func (e *Executor) save(ctx context.Context, now time.Time, row store.ActionRow, lines ...store.AuditEntry) (Result, error) {
 	if row.State.Ended() {
 		row.EndedAt, row.NextAt, row.Deadline = now, time.Time{}, time.Time{}
+		if row.State != store.ActionDone {
+			lines = append(lines, line(now, row, string(row.State), cmp.Or(row.Class, string(row.State)), row.Problem))
+		}
 	}
-	saved, err := e.actions.SaveAction(ctx, row)
+	saved, err := e.actions.SaveAction(ctx, row, lines...)
 	if errors.Is(err, store.ErrStale) {
 		return Result{Row: row, Next: now.Add(time.Second)}, nil
 	}
@@ -150,7 +156,7 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 	if err != nil {
 		return e.refused(ctx, now, row, err)
 	}
-	return e.took(ctx, now, row, items)
+	return e.took(ctx, now, row, items, madeLines(now, row, items, "the answer names it")...)
 }
 
 // before settles what can be settled without the cloud: a cancelled run, and actions that must be done first.
@@ -187,18 +193,18 @@ func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRo
 	return false, Result{}, nil
 }
 
-// settle looks whether a call whose answer is not known took effect.
-func (e *Executor) settle(ctx context.Context, now time.Time, row store.ActionRow) (Result, error) {
+// settle looks whether a call whose answer is not known took effect. lines go into the record with what it finds.
+func (e *Executor) settle(ctx context.Context, now time.Time, row store.ActionRow, lines ...store.AuditEntry) (Result, error) {
 	client, err := e.clients(row.Place.Account)
 	if err != nil {
 		row.NextAt = now.Add(time.Minute)
 		row.Problem = err.Error()
-		return e.save(ctx, now, row)
+		return e.save(ctx, now, row, lines...)
 	}
 	if !row.Verb.Creates() {
 		// Deleting and tagging have the same effect made twice as made once, and the guard is checked again.
 		row.State, row.NextAt = store.ActionPlanned, now
-		return e.save(ctx, now, row)
+		return e.save(ctx, now, row, append(lines, line(now, row, "settled", "ok", "made twice it has the same effect as made once: it is checked and tried again"))...)
 	}
 	made, err := e.find(ctx, client, row)
 	if err != nil {
@@ -206,32 +212,52 @@ func (e *Executor) settle(ctx context.Context, now time.Time, row store.ActionRo
 			return Result{}, ctx.Err()
 		}
 		row.NextAt, row.Class, row.Problem = now.Add(later(err, 30*time.Second)), cloud.ClassName(err), err.Error()
-		return e.save(ctx, now, row)
+		return e.save(ctx, now, row, lines...)
 	}
 	if len(made) > 0 {
-		return e.adopt(ctx, now, row, made)
+		return e.adopt(ctx, now, row, made, lines...)
 	}
 	// Not there. On a cloud whose listings lag it may still appear: wait that long since the call before a new try.
 	if visible := row.Deadline.Add(client.Traits().Lag - lease); now.Before(visible) {
 		row.NextAt = earlier(visible, now.Add(15*time.Second))
-		return e.save(ctx, now, row)
+		return e.save(ctx, now, row, lines...)
 	}
 	if row.Attempts >= maxAttempts {
 		row.State = store.ActionFailed
-		return e.save(ctx, now, row)
+		return e.save(ctx, now, row, lines...)
 	}
 	row.State, row.NextAt = store.ActionPlanned, now
-	return e.save(ctx, now, row)
+	return e.save(ctx, now, row, append(lines, line(now, row, "settled", "not-found", "nothing that the call could have made is there: it is tried again"))...)
 }
 
 // adopt ends an action whose effect was found by looking.
-func (e *Executor) adopt(ctx context.Context, now time.Time, row store.ActionRow, made []item) (Result, error) {
+func (e *Executor) adopt(ctx context.Context, now time.Time, row store.ActionRow, made []item, lines ...store.AuditEntry) (Result, error) {
 	e.log.Info("what an unclear answer left was found", "action", row.ID, "ref", made[0].ref.String())
-	return e.took(ctx, now, row, made)
+	return e.took(ctx, now, row, made, append(lines, madeLines(now, row, made, "found by looking: an earlier call whose answer was lost has made it")...)...)
+}
+
+// line is one line of the record about a decision of the executor.
+func line(now time.Time, row store.ActionRow, what, outcome, detail string) store.AuditEntry {
+	return store.AuditEntry{
+		At: now, Who: "stint", What: what + " " + row.Verb.String(), Ref: row.Target.String(), Action: row.ID, Run: row.Run,
+		Outcome: outcome, Code: row.Code, Detail: detail,
+	}
+}
+
+// madeLines are the lines of the record about what an action has made: the answer to its call names it.
+func madeLines(now time.Time, row store.ActionRow, made []item, detail string) []store.AuditEntry {
+	row.Code = "" // of an earlier try
+	var out []store.AuditEntry
+	for _, it := range made {
+		l := line(now, row, "made", "ok", detail)
+		l.Ref = it.ref.String()
+		out = append(out, l)
+	}
+	return out
 }
 
 // took records that the call took effect.
-func (e *Executor) took(ctx context.Context, now time.Time, row store.ActionRow, items []item) (Result, error) {
+func (e *Executor) took(ctx context.Context, now time.Time, row store.ActionRow, items []item, lines ...store.AuditEntry) (Result, error) {
 	row.Made = nil
 	byScope := map[cloud.Scope][]store.Resource{}
 	for _, it := range items {
@@ -255,7 +281,7 @@ func (e *Executor) took(ctx context.Context, now time.Time, row store.ActionRow,
 		}
 	}
 	row.State, row.Class, row.Code, row.Problem = store.ActionDone, "", "", ""
-	result, err := e.save(ctx, now, row)
+	result, err := e.save(ctx, now, row, lines...)
 	if err != nil {
 		return result, err
 	}
@@ -303,7 +329,7 @@ func (e *Executor) refused(ctx context.Context, now time.Time, row store.ActionR
 		}
 		return again(later(err, 2*time.Second))
 	case errors.Is(class, cloud.ErrNotFound) && row.Verb.Deletes():
-		return e.took(ctx, now, row, nil)
+		return e.took(ctx, now, row, nil, line(now, row, "done", "ok", "it was gone already, which is what was wanted"))
 	case errors.Is(class, cloud.ErrNotFound):
 		row.Problem = "what it is about is gone: " + row.Problem
 		return end(store.ActionSkipped)

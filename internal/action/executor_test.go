@@ -322,7 +322,7 @@ func TestCancelledRunBeginsNothing(t *testing.T) {
 	b := newBench(t, memcloud.Options{})
 	a := b.take("2026-11-21T00:00:00Z")
 	id := b.start(a)
-	if _, err := run.Cancel(t.Context(), b.store, id); err != nil {
+	if _, err := run.Cancel(t.Context(), b.store, id, time.Now(), "ann", ""); err != nil {
 		t.Fatal(err)
 	}
 	b.want(b.settle(b.exec, a.ID), store.ActionCancelled, "cancelled")
@@ -340,7 +340,7 @@ func TestCancelledAfterThrottling(t *testing.T) {
 	if _, err := b.exec.Step(t.Context(), b.now, a.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run.Cancel(t.Context(), b.store, id); err != nil {
+	if _, err := run.Cancel(t.Context(), b.store, id, time.Now(), "ann", ""); err != nil {
 		t.Fatal(err)
 	}
 	row := b.settle(b.exec, a.ID)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -49,7 +51,7 @@ func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow, too
 			return err
 		}
 	}
-	if err := a.stopAfterFailures(ctx, row); err != nil {
+	if err := a.stopAfterFailures(ctx, now, row); err != nil {
 		return err
 	}
 	if err := a.lookLater(ctx, row, now.Add(took+busyPoll)); err != nil {
@@ -178,7 +180,7 @@ func (a *App) endRuns(ctx context.Context, now time.Time) error {
 }
 
 // stopAfterFailures cancels the rest of a run whose policy allows no more failures.
-func (a *App) stopAfterFailures(ctx context.Context, row store.ActionRow) error {
+func (a *App) stopAfterFailures(ctx context.Context, now time.Time, row store.ActionRow) error {
 	pol, ok := a.opt.Rules.FindPolicy(row.Policy)
 	if row.State != store.ActionFailed || !ok || pol.Backup == nil || pol.Backup.Limits.StopAfterFailures == 0 {
 		return nil
@@ -190,7 +192,7 @@ func (a *App) stopAfterFailures(ctx context.Context, row store.ActionRow) error 
 		}
 		return err
 	}
-	_, err = run.Cancel(ctx, a.opt.Store, r.ID)
+	_, err = run.Cancel(ctx, a.opt.Store, r.ID, now, "stint", fmt.Sprintf("%d actions have failed, and the policy allows no more", r.Counts[store.ActionFailed]))
 	return err
 }
 
@@ -212,7 +214,15 @@ func (a *App) incidents(ctx context.Context, now time.Time, policy string, befor
 		}
 		open[f.Key] = true
 		in := store.Incident{Key: f.Key, Policy: cmp.Or(f.Policy, policy), Account: f.Ref.Account, Title: f.Text, Detail: f.Text}
-		if err := a.opt.Store.OpenIncident(ctx, in, now); err != nil {
+		kind, _, _ := strings.Cut(f.Key, "/")
+		line := store.AuditEntry{At: now, Who: "stint", What: "finding " + kind, Outcome: "stopped", Detail: "policy " + in.Policy + ": " + f.Text}
+		switch {
+		case f.Ref.Kind != 0:
+			line.Ref = f.Ref.String()
+		case f.Ref.Account != "":
+			line.Ref = strings.TrimSuffix(f.Ref.Place().String(), "/")
+		}
+		if err := a.opt.Store.OpenIncident(ctx, in, now, line); err != nil {
 			return err
 		}
 	}

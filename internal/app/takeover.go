@@ -26,7 +26,10 @@ func (a *App) TakeOver(ctx context.Context, now time.Time) error {
 			if soon := now.Add(onItsWay); soon.Before(row.NextAt) {
 				row.NextAt = soon
 			}
-			saved, err := a.opt.Store.SaveAction(ctx, row)
+			saved, err := a.opt.Store.SaveAction(ctx, row, store.AuditEntry{
+				At: now, Who: "stint", What: "unclear " + row.Verb.String(), Ref: row.Target.String(), Action: row.ID, Run: row.Run, Outcome: "unclear",
+				Detail: "the process that made the call died before it wrote down what came of it: whether it took effect is found by looking",
+			})
 			if errors.Is(err, store.ErrStale) {
 				continue // it has moved after all, so somebody is at work on it
 			}

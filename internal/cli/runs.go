@@ -220,7 +220,7 @@ func (s *shell) cancelRun(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if r, err = run.Cancel(ctx, m, r.ID); err != nil {
+	if r, err = run.Cancel(ctx, m, r.ID, now(), s.userName(), "asked for by hand"); err != nil {
 		return err
 	}
 	show := s.watch()

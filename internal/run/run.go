@@ -110,8 +110,9 @@ func verdict(r store.Run) store.RunState {
 	return store.RunFailed
 }
 
-// Cancel asks the run to stop: what has not begun will not begin; what has begun is finished.
-func Cancel(ctx context.Context, s store.Actions, id string) (store.Run, error) {
+// Cancel asks the run to stop: what has not begun will not begin; what has begun is finished. who asks, and why, goes
+// into the record.
+func Cancel(ctx context.Context, s store.Actions, id string, now time.Time, who, why string) (store.Run, error) {
 	for {
 		r, err := s.Run(ctx, id)
 		if err != nil {
@@ -121,7 +122,7 @@ func Cancel(ctx context.Context, s store.Actions, id string) (store.Run, error) 
 			return r, fmt.Errorf("the run %s has ended already: %s", id, r.State)
 		}
 		r.Cancel = true
-		saved, err := s.SaveRun(ctx, r)
+		saved, err := s.SaveRun(ctx, r, store.AuditEntry{At: now, Who: who, What: "run.cancel", Run: r.ID, Outcome: "ok", Detail: forPolicy(r.Policy, why)})
 		if !errors.Is(err, store.ErrStale) {
 			return saved, err
 		}
