@@ -112,7 +112,7 @@ func (a *App) Apply(ctx context.Context, opt ApplyOptions) (Summary, error) {
 	working := false // one of these runs was open when p was made, so p may not show yet what came of it
 	for {
 		moved := a.moved()
-		started, err := a.startAll(ctx, p)
+		started, err := a.startAll(ctx, p, opt)
 		if err != nil {
 			return sum, err
 		}
@@ -190,8 +190,12 @@ func only(p plan.Plan, promised []plan.Action) (plan.Plan, []plan.Action) {
 }
 
 // startAll starts one run for each policy of the plan.
-func (a *App) startAll(ctx context.Context, p plan.Plan) ([]string, error) {
+func (a *App) startAll(ctx context.Context, p plan.Plan, opt ApplyOptions) ([]string, error) {
 	var ids []string
+	note := ""
+	if opt.AllowDeletes > 0 {
+		note = fmt.Sprintf("with up to %d deletions allowed by hand", opt.AllowDeletes)
+	}
 	for _, name := range p.Policies {
 		part := plan.Plan{}
 		for _, x := range p.Actions {
@@ -200,7 +204,7 @@ func (a *App) startAll(ctx context.Context, p plan.Plan) ([]string, error) {
 			}
 		}
 		now := time.Now().UTC()
-		r, err := a.Start(ctx, now, part, run.Request{Policy: name, Trigger: "apply", By: a.opt.By, Actions: part.Actions, Hash: part.Hash()})
+		r, err := a.Start(ctx, now, part, run.Request{Policy: name, Trigger: "apply", By: a.opt.By, Actions: part.Actions, Hash: part.Hash(), Note: note})
 		if err != nil {
 			return ids, err
 		}
