@@ -23,7 +23,7 @@ var rings = []struct {
 	paths []string
 }{
 	{0, []string{"internal/cloud"}},
-	{1, []string{"internal/inventory", "internal/policy", "internal/schedule", "internal/retain", "internal/lease", "internal/permit", "internal/plan", "internal/store", "internal/diskimage"}},
+	{1, []string{"internal/inventory", "internal/policy", "internal/schedule", "internal/retain", "internal/lease", "internal/permit", "internal/plan", "internal/forecast", "internal/store", "internal/diskimage"}},
 	{2, []string{"internal/survey", "internal/action", "internal/run", "internal/job", "internal/transfer", "internal/bucket", "internal/drill", "internal/event", "internal/notice", "internal/audit", "internal/access"}},
 	{3, []string{"internal/cloud/", "internal/store/", "internal/job/", "internal/notice/", "internal/bucket/"}},
 	{4, []string{"internal/httpapi", "internal/httpapi/", "internal/config"}},

@@ -90,7 +90,7 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 		case m.in.Memory.Busy[b.ID] != "":
 			leave(b, LeftKept, m.in.Memory.Busy[b.ID])
 		default:
-			out = append(out, going{b, b.Refs(), keeper(), strings.Join(v.Reasons, ", ")})
+			out = append(out, going{b, m.ours(b), keeper(), strings.Join(v.Reasons, ", ")})
 		}
 	}
 	for _, b := range list {
@@ -182,24 +182,47 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 			Key: "failed/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source), Grave: newest == nil || newest.Time.Before(b.Time),
 			Text: fmt.Sprintf("backup %s of %s failed in the cloud: %s", b.ID, b.Source, cmp.Or(b.Detail, "no reason was given")),
 		})
-		if !Superseded(b.Standing, b.Time, timeOf(newest), oldestKept) {
+		why, ok := Superseded(b.Standing, b.Time, timeOf(newest), oldestKept)
+		if !ok {
 			return leave(LeftBroken, "it failed, and nothing newer is complete")
 		}
-		return going{b, b.Refs(), keeper(), "it failed, and a newer backup is complete"}, true
+		return going{b, m.ours(b), keeper(), why}, true
 	case inventory.Damaged:
 		m.finding(Finding{
 			Key: "damaged/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source),
 			Text: fmt.Sprintf("backup %s of %s is not whole any more: %s", b.ID, b.Source, b.Detail),
 		})
-		if !Superseded(b.Standing, b.Time, timeOf(newest), oldestKept) {
+		why, ok := Superseded(b.Standing, b.Time, timeOf(newest), oldestKept)
+		if !ok {
 			return leave(LeftBroken, b.Detail)
 		}
-		return going{b, b.Refs(), keeper(), "it is not whole, and older than all that the rule keeps"}, true
+		return going{b, m.ours(b), keeper(), why}, true
 	}
-	if !m.in.Memory.Unmade[b.ID] { // Leftover
+	parts := m.ours(b) // Leftover
+	if len(parts) == 0 {
 		return leave(LeftBroken, "its image was not deleted by Stint: the snapshots stay until a person decides")
 	}
-	return going{b, b.Refs(), nil, "the image that stood on it was deleted"}, true
+	return going{b, parts, nil, "the image that stood on it was deleted"}, true
+}
+
+// ours lists what of a backup was surely made by us: all of it, but of the snapshots under an image those alone on which
+// the image stands, or stood when we deleted it. Another one that carries the same tags is a copy that a person made.
+func (m *maker) ours(b *inventory.Backup) []cloud.Ref {
+	if !b.ByImage() {
+		return b.Refs()
+	}
+	under := slices.Clone(m.in.Memory.Unmade[b.ID])
+	var out []cloud.Ref
+	for _, img := range b.Images {
+		out = append(out, img.Ref)
+		under = append(under, img.Snapshots...)
+	}
+	for _, s := range b.Backing {
+		if slices.Contains(under, s.Ref.ID) {
+			out = append(out, s.Ref)
+		}
+	}
+	return out
 }
 
 // leavings are the parts of a complete backup that it does not need: failed tries, and doubles of the same disk.
@@ -222,16 +245,17 @@ func leavings(b *inventory.Backup) []cloud.Ref {
 	return out
 }
 
-// Superseded says whether a backup that is not complete may go: a failed one once a newer one is complete, a damaged one
-// once it is older than all that the rule keeps. A time is zero where there is no such backup.
-func Superseded(standing inventory.Standing, at, newest, oldestKept time.Time) bool {
-	switch standing {
-	case inventory.Failed:
-		return !newest.IsZero() && !newest.Before(at)
-	case inventory.Damaged:
-		return !newest.IsZero() && !oldestKept.IsZero() && at.Before(oldestKept)
+// Superseded says whether and why a backup that is not complete may go: a failed one once a newer one is complete, a
+// damaged one once it is older than all that the rule keeps. A time is zero where there is no such backup.
+func Superseded(standing inventory.Standing, at, newest, oldestKept time.Time) (why string, ok bool) {
+	switch {
+	case newest.IsZero():
+	case standing == inventory.Failed && !newest.Before(at):
+		return "it failed, and a newer backup is complete", true
+	case standing == inventory.Damaged && !oldestKept.IsZero() && at.Before(oldestKept):
+		return "it is not whole, and older than all that the rule keeps", true
 	}
-	return false
+	return "", false
 }
 
 func timeOf(b *inventory.Backup) time.Time {
@@ -288,7 +312,7 @@ func (m *maker) remove(pol policy.Policy, g going) {
 			continue
 		}
 		a := base
-		a.Verb, a.Target, a.Label, a.Guard = DeleteImage, img.Ref, img.Name, m.guard(b, img.Tags, g.keeper)
+		a.Verb, a.Target, a.Label, a.Under, a.Guard = DeleteImage, img.Ref, img.Name, img.Snapshots, m.guard(b, img.Tags, g.keeper)
 		after = append(after, m.again(a))
 	}
 	for _, s := range append(slices.Clone(b.Snapshots), b.Backing...) {
