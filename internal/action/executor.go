@@ -27,6 +27,7 @@ const (
 	callTime    = 45 * time.Second
 	lease       = 60 * time.Second
 	maxAttempts = 5
+	stale       = time.Hour // a deletion that was planned longer ago is planned anew, from what is seen now
 	longest     = time.Hour // no action rests longer: one that seems to was written before the clock was set back
 )
 
@@ -36,16 +37,25 @@ type Executor struct {
 	surveys store.Surveys
 	clients func(account string) (*cloud.Client, error)
 	made    func(scope cloud.Scope, ids ...string)
+	rule    func(policy string) string
 	log     *slog.Logger
 	looks   *looks
 }
 
-// New makes an Executor. made is told what was just created, so that it can be watched; it may be nil.
-func New(actions store.Actions, surveys store.Surveys, clients func(account string) (*cloud.Client, error), made func(scope cloud.Scope, ids ...string), log *slog.Logger) *Executor {
-	if made == nil {
-		made = func(cloud.Scope, ...string) {}
+// Options are what an Executor needs to know of the rest of the program.
+type Options struct {
+	Clients func(account string) (*cloud.Client, error)
+	Made    func(scope cloud.Scope, ids ...string) // is told of what was just created, so that it can be watched; may be nil
+	Rule    func(policy string) string             // digest of the policy as it is now; empty when there is none or it is disabled
+	Log     *slog.Logger
+}
+
+// New makes an Executor.
+func New(actions store.Actions, surveys store.Surveys, opt Options) *Executor {
+	if opt.Made == nil {
+		opt.Made = func(cloud.Scope, ...string) {}
 	}
-	return &Executor{actions: actions, surveys: surveys, clients: clients, made: made, log: log, looks: newLooks()}
+	return &Executor{actions: actions, surveys: surveys, clients: opt.Clients, made: opt.Made, rule: opt.Rule, log: opt.Log, looks: newLooks()}
 }
 
 // Result is where an action stands after a step.
@@ -170,6 +180,11 @@ func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRo
 		r, err := e.save(ctx, now, row)
 		return true, r, err
 	}
+	if why := e.outdated(now, row); why != "" {
+		row.State, row.Class, row.Code, row.Problem = store.ActionSkipped, "", "", why
+		r, err := e.save(ctx, now, row)
+		return true, r, err
+	}
 	if len(row.After) == 0 {
 		return false, Result{}, nil
 	}
@@ -191,6 +206,20 @@ func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRo
 		}
 	}
 	return false, Result{}, nil
+}
+
+// outdated says why a deletion that a policy decided is no longer carried out: the policy is another one now, or the
+// decision is old. Its guard holds what it was decided by; this holds who decided, and when.
+func (e *Executor) outdated(now time.Time, row store.ActionRow) string {
+	switch {
+	case !row.Verb.Deletes() || row.Policy == "":
+		return ""
+	case e.rule(row.Policy) != row.Rule:
+		return "the policy " + row.Policy + " was changed, disabled or removed after it was planned"
+	case now.Sub(row.CreatedAt) > stale || row.CreatedAt.Sub(now) > stale:
+		return "it was planned at " + row.CreatedAt.Format(time.RFC3339) + ", which is too long ago: it is decided anew"
+	}
+	return ""
 }
 
 // settle looks whether a call whose answer is not known took effect. lines go into the record with what it finds.

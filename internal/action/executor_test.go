@@ -26,6 +26,7 @@ type bench struct {
 	cloud *memcloud.Cloud
 	exec  *action.Executor
 	inst  cloud.Instance
+	rule  string // digest of the policy as the executor finds it
 }
 
 func newBench(t *testing.T, opt memcloud.Options) *bench {
@@ -49,7 +50,9 @@ func newBench(t *testing.T, opt memcloud.Options) *bench {
 // worker is one process: it shares the store and the cloud with others, and no memory.
 func (b *bench) worker() *action.Executor {
 	client := cloud.NewClient("web", b.cloud.Provider())
-	return action.New(b.store, b.store, func(string) (*cloud.Client, error) { return client, nil }, nil, slog.New(slog.DiscardHandler))
+	return action.New(b.store, b.store, action.Options{
+		Clients: func(string) (*cloud.Client, error) { return client, nil }, Rule: func(string) string { return b.rule }, Log: slog.New(slog.DiscardHandler),
+	})
 }
 
 func (b *bench) take(slot string) plan.Action {
@@ -383,4 +386,25 @@ func TestOneLookServesAllDeletions(t *testing.T) {
 	if got := b.snapshots(); got != 1 {
 		t.Errorf("snapshots: got %d, want the newest alone", got)
 	}
+}
+
+// TestOutdatedDeletions: what a policy decided is not deleted once the policy is another one, or the decision is old.
+func TestOutdatedDeletions(t *testing.T) {
+	b := newBench(t, memcloud.Options{})
+	list := b.backups(3)
+	b.rule = "changed"
+	drop := b.drop(list[0], list[2])
+	b.start(drop)
+	b.want(b.settle(b.exec, drop.ID), store.ActionSkipped, "was changed, disabled or removed")
+	b.rule = ""
+
+	drop = b.drop(list[1], list[2])
+	b.start(drop)
+	b.now = b.now.Add(61 * time.Minute) // nobody was there to carry it out
+	b.want(b.settle(b.exec, drop.ID), store.ActionSkipped, "too long ago")
+	if n := b.snapshots(); n != 3 {
+		t.Errorf("snapshots: got %d, want all 3", n)
+	}
+	b.start(drop) // decided anew
+	b.want(b.settle(b.exec, drop.ID), store.ActionDone, "")
 }

@@ -82,7 +82,15 @@ func New(opt Options) *App {
 	}
 	a := &App{opt: opt, clients: map[string]*account{}, changed: make(chan struct{}), making: map[cloud.Scope]time.Time{}}
 	a.surveyor = survey.New(opt.Store, a.Client, opt.Survey)
-	a.executor = action.New(opt.Store, opt.Store, a.Client, a.surveyor.Watch, opt.Log)
+	digests := map[string]string{}
+	for _, pol := range opt.Rules.Policies {
+		if !pol.Disabled {
+			digests[pol.Name] = pol.Digest()
+		}
+	}
+	a.executor = action.New(opt.Store, opt.Store, action.Options{
+		Clients: a.Client, Made: a.surveyor.Watch, Rule: func(policy string) string { return digests[policy] }, Log: opt.Log,
+	})
 	return a
 }
 

@@ -78,6 +78,7 @@ type Action struct {
 	Target cloud.Ref   `json:"target"`           // what the call is about
 	Label  string      `json:"label,omitempty"`  // the target's name, for people
 	Try    int         `json:"try,omitempty"`    // which try at the same thing, from 0
+	Rule   string      `json:"rule,omitempty"`   // digest of the policy as it was when it decided; see policy.Policy.Digest
 	Reason string      `json:"reason"`
 	After  []string    `json:"after,omitempty"` // ids of actions that must be done before
 	Guard  Guard       `json:"guard"`
@@ -87,8 +88,9 @@ type Action struct {
 	Image    *cloud.NewImage       `json:"image,omitempty"`
 	Instance *cloud.NewInstance    `json:"instance,omitempty"`
 	Disk     *cloud.NewDisk        `json:"disk,omitempty"`
-	Tags     cloud.Tags            `json:"tags,omitempty"` // of SetTags
-	Keys     []string              `json:"keys,omitempty"` // of RemoveTags
+	Tags     cloud.Tags            `json:"tags,omitempty"`  // of SetTags
+	Keys     []string              `json:"keys,omitempty"`  // of RemoveTags
+	Under    []string              `json:"under,omitempty"` // of DeleteImage: the snapshots that the image stands on, which may follow it
 }
 
 // Guard is what must be seen to be true, freshly, right before the call. An action whose guard fails is skipped, and

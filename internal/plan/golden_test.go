@@ -64,7 +64,7 @@ func TestGolden(t *testing.T) {
 
 func readCase(t *testing.T, ar *txtar.Archive) (Input, string) {
 	t.Helper()
-	in := Input{World: &inventory.World{Accounts: map[string]inventory.Account{}, Looks: map[cloud.Scope]inventory.Look{}}, Memory: Memory{Actions: map[string]Past{}, Busy: map[string]string{}, Unmade: map[string]bool{}}}
+	in := Input{World: &inventory.World{Accounts: map[string]inventory.Account{}, Looks: map[cloud.Scope]inventory.Look{}}, Memory: Memory{Actions: map[string]Past{}, Busy: map[string]string{}, Unmade: map[string][]string{}}}
 	var want string
 	var memory []byte
 	for _, f := range ar.Files {
@@ -265,7 +265,7 @@ func readMemory(t *testing.T, in *Input, text string) {
 		case "done":
 			past.Done = true
 			if a.Verb == DeleteImage {
-				in.Memory.Unmade[a.Backup] = true
+				in.Memory.Unmade[a.Backup] = strings.Split(opts["under"], ",")
 			}
 		case "stopped":
 			past.Stopped = true

@@ -27,9 +27,9 @@ type Input struct {
 
 // Memory is what is remembered beyond the world: the intent log.
 type Memory struct {
-	Actions map[string]Past   // by action id
-	Busy    map[string]string // by backup id: what reads it now (a restore), so that it stays
-	Unmade  map[string]bool   // by backup id: we deleted its image, so the snapshots that it stood on may follow
+	Actions map[string]Past     // by action id
+	Busy    map[string]string   // by backup id: what reads it now (a restore), so that it stays
+	Unmade  map[string][]string // by backup id: we deleted its image; these snapshots stood under it and may follow
 }
 
 // Past is an earlier decision with the same identity.
@@ -54,6 +54,7 @@ func Make(in Input) Plan {
 		}
 		p.Policies = append(p.Policies, pol.Name)
 		if pol.Backup != nil {
+			m.digest = pol.Digest()
 			m.backup(pol)
 		}
 	}
@@ -91,6 +92,8 @@ type maker struct {
 
 	judge *retain.Judge
 	items []retain.Item // used again for each source
+
+	digest string // of the policy that is being planned
 }
 
 func groupByPolicy(backups []*inventory.Backup) map[string][]*inventory.Backup {
@@ -133,7 +136,7 @@ func (m *maker) againAt(t time.Time) {
 }
 
 func (m *maker) act(a Action) string {
-	a.ID = ActionID(a)
+	a.ID, a.Rule = ActionID(a), m.digest
 	m.plan.Actions = append(m.plan.Actions, a)
 	return a.ID
 }

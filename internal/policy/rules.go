@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -79,6 +82,16 @@ type Policy struct {
 	Disabled bool     `json:"disabled,omitempty"` // neither creates nor deletes, and says so
 	Backup   *Backup  `json:"backup,omitempty"`
 	Pos      Position `json:"-"`
+}
+
+// Digest names the policy with all that it says: it changes when anything of it does. 16 hexadecimal characters.
+func (p Policy) Digest() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic("a policy cannot be written as JSON: " + err.Error()) // it holds nothing that could not be
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 // Backup protects instances: which, when, how, and how long the backups stay.

@@ -152,7 +152,7 @@ const restoring = 24 * time.Hour
 // leftovers are backups of which only snapshots are left: whether we deleted their images is looked up however long ago
 // that was.
 func Remember(ctx context.Context, s store.Actions, policy string, now, since time.Time, leftovers []string) (plan.Memory, error) {
-	m := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}, Unmade: map[string]bool{}}
+	m := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}, Unmade: map[string][]string{}}
 	rows, err := s.Actions(ctx, store.ActionFilter{Policies: []string{policy}, Since: since})
 	if err != nil {
 		return m, err
@@ -182,7 +182,7 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 	gone, err := s.Actions(ctx, store.ActionFilter{Backups: leftovers, States: []store.ActionState{store.ActionDone}})
 	for _, r := range gone {
 		if r.Verb == plan.DeleteImage {
-			m.Unmade[r.Backup] = true
+			m.Unmade[r.Backup] = append(m.Unmade[r.Backup], r.Under...)
 		}
 	}
 	return m, err
