@@ -27,11 +27,11 @@ func record(n int) ([]store.AuditEntry, store.Head) {
 }
 
 func verify(list []store.AuditEntry, anchor, head store.Head, noted ...store.Head) (store.Verdict, error) {
-	v := store.NewVerifier(anchor, head, noted...)
+	v := store.NewVerifier(anchor, noted...)
 	for _, e := range list {
 		v.Add(e)
 	}
-	return v.End()
+	return v.End(head)
 }
 
 // TestLink: the hash is what the documentation says, made here by other means.

@@ -47,9 +47,9 @@ type Verifier struct {
 	fault   *Fault
 }
 
-// NewVerifier begins to check a record between these ends. noted are heads that were noted down earlier, elsewhere.
-func NewVerifier(anchor, head Head, noted ...Head) *Verifier {
-	return &Verifier{verdict: Verdict{Anchor: anchor, Head: head}, noted: noted, last: anchor}
+// NewVerifier begins to check a record after its anchor. noted are heads that were noted down earlier, elsewhere.
+func NewVerifier(anchor Head, noted ...Head) *Verifier {
+	return &Verifier{verdict: Verdict{Anchor: anchor}, noted: noted, last: anchor}
 }
 
 // Add takes the next entry.
@@ -60,7 +60,7 @@ func (v *Verifier) Add(e AuditEntry) {
 		}
 		return
 	}
-	anchor, head := v.verdict.Anchor, v.verdict.Head
+	anchor := v.verdict.Anchor
 	switch {
 	case e.Seq <= anchor.Seq && anchor.Hash == "" && e.Hash == "":
 		v.verdict.Earlier++
@@ -75,8 +75,6 @@ func (v *Verifier) Add(e AuditEntry) {
 		v.wrong(v.last.Seq+1, FaultMissing, "it and those up to %d are not there, and entry %d is", e.Seq-1, e.Seq)
 	case e.Hash != Link(v.last.Hash, e):
 		v.wrong(e.Seq, FaultChanged, "its hash does not follow from what it says and from the hash before it: it, or the hash of entry %d, was changed", v.last.Seq)
-	case e.Seq > head.Seq:
-		v.wrong(e.Seq, FaultAdded, "it stands after the end of the record, which is entry %d", head.Seq)
 	default:
 		v.good(e)
 	}
@@ -100,13 +98,16 @@ func (v *Verifier) good(e AuditEntry) {
 	}
 }
 
-// End gives the verdict when the record is right, and otherwise a *Fault.
-func (v *Verifier) End() (Verdict, error) {
-	anchor, head := v.verdict.Anchor, v.verdict.Head
+// End gives the verdict when the record that ends with this head is right, and otherwise a *Fault.
+func (v *Verifier) End(head Head) (Verdict, error) {
+	v.verdict.Head = head
+	anchor := v.verdict.Anchor
 	switch {
 	case v.fault != nil:
 	case v.last.Seq < head.Seq:
 		v.wrong(v.last.Seq+1, FaultCut, "the record says that it ends with entry %d, and nothing stands after %d", head.Seq, v.last.Seq)
+	case v.last.Seq > head.Seq && v.verdict.Checked > 0:
+		v.wrong(head.Seq+1, FaultAdded, "it stands after the end of the record, which is entry %d", head.Seq)
 	case v.last.Seq > head.Seq: // there was no entry at all
 		v.wrong(head.Seq, FaultBeginning, "the record says that it ends here, and that it begins after entry %d", anchor.Seq)
 	case v.last.Hash != head.Hash:
@@ -135,8 +136,9 @@ func (v *Verifier) End() (Verdict, error) {
 // *Fault when the record is wrong; any other says that it could not be read.
 func VerifyAudit(ctx context.Context, m Memory, noted ...Head) (Verdict, error) {
 	var v *Verifier
+	var end Head
 	err := m.WalkAudit(ctx, func(anchor, head Head) error {
-		v = NewVerifier(anchor, head, noted...)
+		v, end = NewVerifier(anchor, noted...), head
 		return nil
 	}, func(e AuditEntry) error {
 		v.Add(e)
@@ -145,5 +147,5 @@ func VerifyAudit(ctx context.Context, m Memory, noted ...Head) (Verdict, error) 
 	if err != nil {
 		return Verdict{}, err
 	}
-	return v.End()
+	return v.End(end)
 }

@@ -8,6 +8,7 @@ package pgtest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -27,6 +28,16 @@ import (
 type Server struct {
 	base  *url.URL
 	count atomic.Int64
+	own   *own // nil: it is somebody else's
+}
+
+// own is a server of the test's own.
+type own struct {
+	dir, bin string
+	who      *ids
+	process  *exec.Cmd
+	gone     chan error // takes how the process ended
+	log      bytes.Buffer
 }
 
 // Start starts a server for the test and its subtests.
@@ -65,35 +76,75 @@ func Start(t *testing.T) *Server {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	var log bytes.Buffer
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
+	s := &Server{
+		base: &url.URL{Scheme: "postgres", Path: "/postgres", RawQuery: url.Values{"host": {dir}, "user": {"stint"}}.Encode()},
+		own:  &own{dir: dir, bin: bin, who: who},
+	}
+	t.Cleanup(func() {
+		if s.own.process != nil {
+			_ = s.own.end(os.Interrupt) // how it ends is of no interest any more
+		}
+	})
+	s.Resume(t)
+	return s
+}
+
+// Stop stops a server of the test's own by a signal, and returns when it is gone: SIGTERM lets clients finish,
+// os.Interrupt sends them away, SIGQUIT is as if it crashed. A commit is promised to outlive that only to those who ask
+// for synchronous_commit=on in their address.
+func (s *Server) Stop(t *testing.T, how os.Signal) {
+	t.Helper()
+	if s.own == nil {
+		t.Fatal("the server of STINT_TEST_POSTGRES_URL is not ours to stop")
+	}
+	if err := s.own.end(how); err != nil {
+		t.Fatalf("postgres does not end by %s: %v\n%s", how, err, s.own.log.String())
+	}
+}
+
+// end sends the signal and waits until the process is gone; one that does not go is killed, and that is an error.
+func (o *own) end(how os.Signal) error {
+	defer func() { o.process = nil }()
+	if err := o.process.Process.Signal(how); err != nil {
+		return err
+	}
+	select {
+	case <-o.gone:
+		return nil
+	case <-time.After(20 * time.Second):
+		_ = o.process.Process.Kill() // it may end just now
+		<-o.gone
+		return errors.New("it had to be killed")
+	}
+}
+
+// Resume starts a server of the test's own after Stop, and returns when it answers.
+func (s *Server) Resume(t *testing.T) {
+	t.Helper()
+	o := s.own
+	if o == nil || o.process != nil {
+		t.Fatal("only a server that was stopped can go on")
+	}
+	o.log.Reset()
+	server := exec.Command(filepath.Join(o.bin, "postgres"), "-D", filepath.Join(o.dir, "data"), "-k", o.dir, "-c", "listen_addresses=", "-c", "fsync=off",
 		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300", "-c", "shared_buffers=64MB")
-	server.Dir, server.SysProcAttr, server.Stderr = dir, attributes(who), &log
+	server.Dir, server.SysProcAttr, server.Stderr = o.dir, attributes(o.who), &o.log
 	if err := server.Start(); err != nil {
 		t.Fatalf("postgres: %v", err)
 	}
 	gone := make(chan error, 1)
 	go func() { gone <- server.Wait() }()
-	t.Cleanup(func() {
-		server.Process.Signal(os.Interrupt) // fast shutdown
-		select {
-		case <-gone:
-		case <-time.After(20 * time.Second):
-			server.Process.Kill()
-			<-gone
-		}
-	})
-	s := &Server{base: &url.URL{Scheme: "postgres", Path: "/postgres", RawQuery: url.Values{"host": {dir}, "user": {"stint"}}.Encode()}}
+	o.process, o.gone = server, gone
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		conn, err := pgx.Connect(t.Context(), s.base.String())
 		if err == nil {
 			conn.Close(t.Context())
-			return s
+			return
 		}
 		select {
 		case err := <-gone:
 			gone <- err
-			t.Fatalf("postgres ended: %v\n%s", err, log.String())
+			t.Fatalf("postgres ended: %v\n%s", err, o.log.String())
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
