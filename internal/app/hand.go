@@ -64,7 +64,7 @@ func HoldActions(now time.Time, b inventory.Backup, who, reason string) []plan.A
 	var out []plan.Action
 	value := clip(strings.TrimSpace(who+": "+cmp.Or(reason, "held by hand")), 120)
 	for _, ref := range b.Refs() {
-		act := byHand(now, b, plan.SetTags, ref, b.Name(), "a person holds the backup")
+		act := byHand(now, b, plan.SetTags, ref, b.Name(), "a person holds the backup: "+value)
 		act.Tags = cloud.Tags{{Key: cloud.TagHold, Value: value}}
 		out = append(out, act)
 	}

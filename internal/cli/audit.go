@@ -243,3 +243,32 @@ with the head. ` + "`stint audit verify FILE`" + ` checks it without a database;
 	cmd.Flags().StringVar(&to, "out", "", "into this `FILE`, readable by its owner alone, not to standard output")
 	return cmd
 }
+
+// witnessEvery is how often serve logs the head of the record.
+const witnessEvery = 24 * time.Hour
+
+// witness logs the head of the record now and once a day, until ctx ends: a log that is kept elsewhere then bears witness
+// against somebody who makes the whole record anew.
+func (srv *server) witness(ctx context.Context) {
+	tick := time.NewTicker(witnessEvery)
+	defer tick.Stop()
+	for {
+		srv.logHead(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (srv *server) logHead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, head, err := srv.store.AuditHead(ctx)
+	if err != nil {
+		srv.log.Error("the head of the record could not be read", "err", err)
+		return
+	}
+	srv.log.Info("head of the record", "head", head.String())
+}

@@ -98,7 +98,7 @@ func (s *shell) exportAudit(ctx context.Context, path string) error {
 		return fmt.Errorf("the record is written as it stands, and it is wrong: %w", fault)
 	}
 	if path != "" {
-		s.say("%s are written to %s; the head is %s", count(int(v.Checked+v.Earlier), "entry", "entries"), path, v.Head)
+		s.say("The record is written to %s: %s, head %s", path, count(int(v.Checked+v.Earlier), "entry", "entries"), v.Head)
 	}
 	return nil
 }

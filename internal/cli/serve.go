@@ -83,6 +83,8 @@ func (s *shell) serve(ctx context.Context, listen string) error {
 		srv.log.Info("listening", "address", ln.Addr().String())
 		wg.Go(func() { srv.http(ctx, ln) })
 	}
+	wg.Go(func() { srv.witness(ctx) })
+	defer srv.logHead(ctx) // after all that was at work has ended
 	return srv.loop(ctx, rules, files)
 }
 

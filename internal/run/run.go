@@ -57,11 +57,11 @@ func decisions(r store.Run, req Request) []store.AuditEntry {
 	if req.Note != "" {
 		because += ", " + req.Note
 	}
-	out := []store.AuditEntry{{At: r.StartedAt, Who: r.By, What: "run.start", Run: r.ID, Outcome: "ok", Detail: forPolicy(r.Policy, because)}}
+	out := []store.AuditEntry{{At: r.StartedAt, Who: r.By, What: "run.start", Ref: "run/" + r.ID, Run: r.ID, Outcome: "ok", Detail: forPolicy(r.Policy, because)}}
 	for _, a := range req.Actions {
 		out = append(out, store.AuditEntry{
 			At: r.StartedAt, Who: r.By, What: "decided " + a.Verb.String(), Ref: a.Target.String(), Action: a.ID, Run: r.ID, Outcome: "ok",
-			Detail: forPolicy(a.Policy, a.Reason),
+			Detail: forPolicy(a.Policy, a.Reason) + "; backup " + a.Backup,
 		})
 	}
 	return out
@@ -122,7 +122,7 @@ func Cancel(ctx context.Context, s store.Actions, id string, now time.Time, who,
 			return r, fmt.Errorf("the run %s has ended already: %s", id, r.State)
 		}
 		r.Cancel = true
-		saved, err := s.SaveRun(ctx, r, store.AuditEntry{At: now, Who: who, What: "run.cancel", Run: r.ID, Outcome: "ok", Detail: forPolicy(r.Policy, why)})
+		saved, err := s.SaveRun(ctx, r, store.AuditEntry{At: now, Who: who, What: "run.cancel", Ref: "run/" + r.ID, Run: r.ID, Outcome: "ok", Detail: forPolicy(r.Policy, why)})
 		if !errors.Is(err, store.ErrStale) {
 			return saved, err
 		}
@@ -166,6 +166,10 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 			p.At = r.CreatedAt
 		}
 		m.Actions[r.ID] = p
+		if p.Open && r.Verb.Creates() {
+			// Deleted now, what an unclear call has made would not be found any more, and would be made a second time.
+			m.Busy[r.Backup] = "the action that makes it is not settled yet"
+		}
 	}
 	byHand, err := s.Actions(ctx, store.ActionFilter{Policies: []string{""}, Since: now.Add(-restoring)})
 	if err != nil {

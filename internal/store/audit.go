@@ -37,7 +37,7 @@ type AuditFilter struct {
 	Who     string
 	What    string // the beginning of it
 	Action  string
-	Run     string
+	Run     string // of it, or about an action that is its
 	Ref     string // any part of it
 	Outcome string
 	Limit   int // zero: no bound

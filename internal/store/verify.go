@@ -74,7 +74,7 @@ func (v *Verifier) Add(e AuditEntry) {
 	case e.Seq > v.last.Seq+1:
 		v.wrong(v.last.Seq+1, FaultMissing, "it and those up to %d are not there, and entry %d is", e.Seq-1, e.Seq)
 	case e.Hash != Link(v.last.Hash, e):
-		v.wrong(e.Seq, FaultChanged, "its hash does not follow from what it says and from the hash before it: it, or the hash of entry %d, was changed", v.last.Seq)
+		v.wrong(e.Seq, FaultChanged, "its hash does not follow from what it says and from the hash before it: one of the two was changed")
 	default:
 		v.good(e)
 	}

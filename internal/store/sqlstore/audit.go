@@ -76,10 +76,13 @@ func (s *Store) Audit(ctx context.Context, f store.AuditFilter) ([]store.AuditEn
 	if f.Before > 0 {
 		and(`seq < ?`, f.Before)
 	}
-	for _, c := range []struct{ column, want string }{{"who", f.Who}, {"action", f.Action}, {"run", f.Run}, {"outcome", f.Outcome}} {
+	for _, c := range []struct{ column, want string }{{"who", f.Who}, {"action", f.Action}, {"outcome", f.Outcome}} {
 		if c.want != "" {
 			and(c.column+` = ?`, c.want)
 		}
+	}
+	if f.Run != "" { // a call knows its action alone
+		and(`(run = ? OR action IN (SELECT id FROM action WHERE run = ?))`, f.Run)
 	}
 	if f.What != "" {
 		and(`substr(what, 1, `+strconv.Itoa(utf8.RuneCountInString(f.What))+`) = ?`, f.What)

@@ -80,6 +80,7 @@ func testRecordTexts(t *testing.T, s store.Store) {
 
 func testRecordFilter(t *testing.T, s store.Store) {
 	ctx := t.Context()
+	begin(t, s, run("r3"), start(), "a3")
 	ok(t, "Append", s.Append(
 		ctx,
 		store.AuditEntry{At: after(1 * time.Minute), Who: "ann", What: "snapshot.create", Ref: "web/us-east-1/snapshot/Ab_1", Action: "a1", Run: "r1", Outcome: "ok"},
@@ -104,6 +105,7 @@ func testRecordFilter(t *testing.T, s store.Store) {
 		{"what, not from the beginning", store.AuditFilter{What: "create"}, nil},
 		{"action", store.AuditFilter{Action: "a3"}, []int64{3}},
 		{"run", store.AuditFilter{Run: "r1"}, []int64{2, 1}},
+		{"run, with what its actions called", store.AuditFilter{Run: "r3"}, []int64{3}},
 		{"outcome", store.AuditFilter{Outcome: "denied"}, []int64{2}},
 		{"ref", store.AuditFilter{Ref: "/us-east-1/"}, []int64{3, 2, 1}},
 		{"ref minds the case", store.AuditFilter{Ref: "ab"}, []int64{3, 2}},
