@@ -177,9 +177,12 @@ func (w *walker) batches(slot time.Time) [][]*class {
 func (w *walker) slot(at time.Time, batches [][]*class) {
 	w.at = at
 	for _, batch := range batches {
-		w.expire()
+		changed := w.expire()
 		for _, c := range batch {
 			c.grow(w)
+		}
+		if changed {
+			batch = w.all
 		}
 		w.judgeAll(batch)
 	}
