@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,12 +64,17 @@ func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow, too
 	if err != nil || !over {
 		return err
 	}
-	return a.lookLater(ctx, row, now.Add(took+a.firstPoll()))
+	for _, scope := range a.takeMaking() {
+		if err := a.wake(ctx, scopeKey(scope), job.Scan, now.Add(took+a.firstPoll())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// busyPoll is how long what was made waits for its first poll while the run goes on: nothing that follows is due before
+// busyPoll is how long what was made waits for a poll while more is being made there: nothing that follows is due before
 // the run is over, and a poll for each of a thousand actions would cost more calls than the actions do.
-const busyPoll = 10 * time.Second
+const busyPoll = 30 * time.Second
 
 // lookLater has the scopes of what an action made looked at.
 func (a *App) lookLater(ctx context.Context, row store.ActionRow, at time.Time) error {
@@ -81,6 +88,29 @@ func (a *App) lookLater(ctx context.Context, row store.ActionRow, at time.Time) 
 		}
 	}
 	return nil
+}
+
+// stillMaking says whether this process has just made something in the scope and a run goes on: the look can wait for
+// more of it.
+func (a *App) stillMaking(ctx context.Context, scope cloud.Scope) (bool, error) {
+	a.mu.Lock()
+	at, ok := a.making[scope]
+	a.mu.Unlock()
+	if !ok || time.Since(at) >= busyPoll {
+		return false, nil
+	}
+	active, err := a.opt.Store.ActiveRuns(ctx)
+	return len(active) > 0, err
+}
+
+// takeMaking lists the scopes in which this process has made something, and forgets them: the run is over. Where another
+// run goes on, its next action says so.
+func (a *App) takeMaking() []cloud.Scope {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	scopes := slices.SortedFunc(maps.Keys(a.making), cloud.Scope.Compare)
+	clear(a.making)
+	return scopes
 }
 
 // settleRun ends the run if all of its actions have ended, and lets its policy be planned anew. It says whether the run has ended just now.

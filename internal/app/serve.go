@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/job"
 )
 
@@ -39,13 +38,6 @@ func (a *App) Run(ctx context.Context) error {
 // hintsEvery is how long what this process has made may wait for a look of this process.
 const hintsEvery = 2 * time.Second
 
-// stillMaking says whether more is being made in the scope by this process just now: the look can wait for that.
-func (a *App) stillMaking(scope cloud.Scope) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return time.Since(a.making[scope]) < hintsEvery
-}
-
 // tellHints looks, every little while, at what this process has made and nobody looks at.
 func (a *App) tellHints(ctx context.Context) error {
 	for sleep(ctx, hintsEvery) == nil {
@@ -64,8 +56,12 @@ func (a *App) FollowHints(ctx context.Context, now time.Time) error {
 	a.hinted = a.surveyor.Hinted()
 	var failed []error
 	for _, scope := range a.hinted {
-		if !slices.Contains(before, scope) || a.stillMaking(scope) {
+		if !slices.Contains(before, scope) {
 			continue // its job may be on its way
+		}
+		if more, err := a.stillMaking(ctx, scope); err != nil || more {
+			failed = append(failed, err)
+			continue
 		}
 		out, err := a.surveyor.Look(ctx, now, scope, false)
 		if err != nil {

@@ -24,8 +24,13 @@ import (
 	"github.com/stint-cloud/stint/internal/store/sqlite"
 )
 
-// handlersAtOnce is how many jobs of each kind one process works on. Most of their time is the cloud's.
-const handlersAtOnce = 16
+// How many surveys and actions one process works on at once. Most of their time is the cloud's, and that of an action is
+// mostly its wait for a place in the pace of its account and region: with fewer, the actions of a slow place would keep
+// those of all others waiting.
+const (
+	scansAtOnce   = 16
+	actionsAtOnce = 64
+)
 
 // lockTry is how often a process whose database is worked on by another tries to take over.
 const lockTry = time.Second
@@ -81,7 +86,7 @@ func (m *memory) lock() (release func(), err error) {
 }
 
 func (m *memory) engine(ctx context.Context, log *slog.Logger) (job.Engine, error) {
-	slots := map[job.Queue]int{job.Scan: handlersAtOnce, job.Act: handlersAtOnce, job.Plan: 4, job.Notice: 1}
+	slots := map[job.Queue]int{job.Scan: scansAtOnce, job.Act: actionsAtOnce, job.Plan: 4, job.Notice: 1}
 	if m.pg != nil {
 		return river.New(ctx, m.pg.Pool(), river.Options{Slots: slots, Log: log})
 	}
