@@ -28,7 +28,7 @@ type Input struct {
 // Memory is what is remembered beyond the world: the intent log.
 type Memory struct {
 	Actions map[string]Past     // by action id
-	Busy    map[string]string   // by backup id: what reads it now (a restore), so that it stays
+	Busy    map[string]string   // by backup id: what reads it now (a restore) or has not settled how it was made, so that it stays
 	Unmade  map[string][]string // by backup id: we deleted its image; these snapshots stood under it and may follow
 }
 

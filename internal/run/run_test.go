@@ -121,3 +121,29 @@ func TestStartedOnce(t *testing.T) {
 		t.Errorf("Start after one was done and one failed: got %v (%v), want the failed one", ids, err)
 	}
 }
+
+// TestNothingGoesUnsettled keeps retention away from what an action may have made whose answer is not known: it would not
+// be found there any more, and be made a second time (law 5).
+func TestNothingGoesUnsettled(t *testing.T) {
+	s := open(t)
+	a := plan.Action{Verb: plan.TakeSnapshot, Policy: "daily", Backup: "b1", Source: cloud.Ref{Account: "web", Region: "us-east-1", Kind: cloud.KindInstance, ID: "i-1"}}
+	a.ID = plan.ActionID(a)
+	if _, _, err := run.Start(t.Context(), s, now, run.Request{Policy: "daily", Actions: append(actions(1), a), Hash: "h"}); err != nil {
+		t.Fatal(err)
+	}
+	busy := func() map[string]string {
+		t.Helper()
+		m, err := run.Remember(t.Context(), s, "daily", now, now.Add(-time.Hour), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Busy
+	}
+	if got := busy(); len(got) != 1 || got["b1"] == "" {
+		t.Errorf("Remember while b1 is being made: got busy %v, want b1 alone", got)
+	}
+	end(t, s, a.ID, store.ActionDone)
+	if got := busy(); len(got) != 0 {
+		t.Errorf("Remember when b1 is made: got busy %v, want nothing", got)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -297,6 +298,65 @@ func TestRescued(t *testing.T) {
 	cancel()
 	<-gone
 	pool.Close()
+}
+
+// TestEchoOfTheDead has a key be handled that a worker took which died: what its handler then asks for is not lost,
+// though the dead worker's job holds the key's first seat until River rescues it.
+func TestEchoOfTheDead(t *testing.T) {
+	address := pgtest.Start(t).Database(t)
+	s, err := postgres.Open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	taken, hang := make(chan struct{}, 1), make(chan struct{})
+	run := func(h job.Handler) (e *river.Engine, stop func()) {
+		t.Helper()
+		e, err := river.New(t.Context(), s.Pool(), river.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- e.Run(ctx, map[job.Queue]job.Handler{job.Act: h}) }()
+		return e, func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Errorf("Run: got error %v, want none", err)
+			}
+		}
+	}
+	dead, stopDead := run(func(context.Context, time.Time, string) (job.Answer, error) {
+		taken <- struct{}{}
+		<-hang
+		return job.Done(), nil
+	})
+	if err := dead.Wake(t.Context(), "k", job.Act, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	<-taken
+	times := make(chan struct{}, 10)
+	var n atomic.Int32
+	live, stop := run(func(context.Context, time.Time, string) (job.Answer, error) {
+		times <- struct{}{}
+		if n.Add(1) < 3 {
+			return job.Again(time.Now()), nil
+		}
+		return job.Done(), nil
+	})
+	if err := live.Wake(t.Context(), "k", job.Act, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		select {
+		case <-times:
+		case <-time.After(30 * time.Second):
+			t.Fatalf("a key whose first job hangs with the dead: handled %d times in half a minute, want 3, as its handler asks to come again", i)
+		}
+	}
+	stop()
+	close(hang)
+	stopDead()
 }
 
 var _ store.Store = (*postgres.Store)(nil)

@@ -50,8 +50,12 @@ func (w *worker) Work(ctx context.Context, j *driver.Job[wakeup]) error {
 		return driver.JobSnooze(max(0, time.Until(at)))
 	}
 	// An echo goes home to the first seat, so that a key has one job in the long run; and a job that failed before moves
-	// to the other seat, so that its failures are forgotten now that it succeeded.
-	_, err = e.seat(ctx, wakeup{Key: key, Echo: !j.Args.Echo}, queue, at)
+	// to the other seat, so that its failures are forgotten now that it succeeded. When that seat is at work, maybe in a
+	// worker that is dead, this one stays where it is.
+	seated, err := e.seat(ctx, wakeup{Key: key, Echo: !j.Args.Echo}, queue, at)
+	if err == nil && !seated {
+		return driver.JobSnooze(max(0, time.Until(at)))
+	}
 	return err
 }
 
