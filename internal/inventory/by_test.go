@@ -62,15 +62,3 @@ func TestGarbledByHolds(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParseBy(f *testing.F) {
-	f.Add("SnapshotDaily=3 a=b")
-	f.Add("-")
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, tag := range ParseBy(text) {
-			if tag.Key == "" {
-				t.Errorf("ParseBy(%q): got an empty key", text)
-			}
-		}
-	})
-}
