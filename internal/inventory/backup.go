@@ -42,7 +42,7 @@ type Backup struct {
 	Policy   string    // who made it, by its tag; empty when a person took the tag off
 	Source   string    // account/region/id of the instance
 	Slot     string    // RFC 3339 in UTC, or an event's id
-	Time     time.Time // the moment that it holds: when its first part was made, by the cloud's clock
+	Time     time.Time // the moment that it holds: when the first was made of the parts that make it whole, by the cloud's clock
 	Standing Standing
 	Hold     string // why it is held; empty when it is not
 	Wanted   int    // how many parts make it whole; for an image 1
@@ -308,6 +308,26 @@ func (b *Backup) judge(bys map[string]cloud.Tags) {
 		look(s.Tags, s.Locked, s.CreatedAt)
 	}
 	b.Standing, b.Detail = b.stand()
+	if b.Standing == Complete && len(b.Images)+len(b.Snapshots) > b.Wanted {
+		b.Time = b.oldestReady() // and not that of a try that failed before
+	}
+}
+
+// oldestReady is when the first was made of the parts that make the backup whole.
+func (b *Backup) oldestReady() time.Time {
+	var out time.Time
+	note := func(ref cloud.Ref, at time.Time) {
+		if slices.Contains(b.Ready(), ref) && (out.IsZero() || at.Before(out)) {
+			out = at
+		}
+	}
+	for _, img := range b.Images {
+		note(img.Ref, img.CreatedAt)
+	}
+	for _, s := range b.Snapshots {
+		note(s.Ref, s.CreatedAt)
+	}
+	return out
 }
 
 func (b *Backup) stand() (Standing, string) {

@@ -1,0 +1,60 @@
+package sim
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+)
+
+// event is one line of what happened.
+type event struct {
+	at   time.Time
+	who  string // p3, people, fate …
+	what string
+	note string // what came of it; a line with one is worth reading
+	loud bool   // an effect, a fault, an act: part of the short trace
+}
+
+func (e event) String() string {
+	day := int(e.at.Sub(epoch)/(24*time.Hour)) + 1
+	return strings.TrimRight(fmt.Sprintf("day %2d %s  %-7s %s  %s", day, e.at.Format("15:04:05.000"), e.who, e.what, e.note), " ")
+}
+
+// trace is everything that happened, and a digest of it.
+type trace struct {
+	events []event
+	digest uint64
+	steps  int
+}
+
+// longest is how many events are kept; the digest covers all.
+const longest = 20000
+
+func (t *trace) add(e event) {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%x %d %s %s %s", t.digest, e.at.UnixNano(), e.who, e.what, e.note)
+	t.digest = h.Sum64()
+	t.steps++
+	if t.events = append(t.events, e); len(t.events) > 2*longest {
+		t.events = slices.Clone(t.events[longest:])
+	}
+}
+
+// short is what a person reads: the last loud lines, and before them whatever names one of the words.
+func (t *trace) short(lines int, words ...string) string {
+	var out []string
+	recent := 0
+	for i := len(t.events) - 1; i >= 0 && len(out) < lines; i-- {
+		e := t.events[i]
+		text := e.String()
+		about := slices.ContainsFunc(words, func(w string) bool { return w != "" && strings.Contains(text, w) })
+		if e.loud && recent < lines/3 || about {
+			out = append(out, text)
+			recent++
+		}
+	}
+	slices.Reverse(out)
+	return strings.Join(out, "\n")
+}
