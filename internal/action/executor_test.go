@@ -388,6 +388,44 @@ func TestOneLookServesAllDeletions(t *testing.T) {
 	}
 }
 
+// counted counts how often the actions of a run were read.
+type counted struct {
+	store.Store
+	lists int
+}
+
+func (c *counted) Actions(ctx context.Context, f store.ActionFilter) ([]store.ActionRow, error) {
+	if f.Run != "" {
+		c.lists++
+	}
+	return c.Store.Actions(ctx, f)
+}
+
+// TestOneReadingServesAllDeletions: jobs that began a moment apart share each other's looks, and the run is not read anew
+// for each place and look.
+func TestOneReadingServesAllDeletions(t *testing.T) {
+	b := newBench(t, memcloud.Options{PageSize: 1000})
+	refs := b.backups(91)
+	memory := &counted{Store: b.store}
+	b.store = memory
+	b.exec = b.worker()
+	var drops []plan.Action
+	for _, ref := range refs[:90] {
+		drops = append(drops, b.drop(ref, refs[90]))
+	}
+	b.start(drops...)
+	before := b.cloud.Calls()["snapshot.list"]
+	memory.lists = 0
+	began := b.now
+	for i, a := range drops {
+		b.now = began.Add(-time.Duration(i%3) * time.Second)
+		b.want(b.settle(b.exec, a.ID), store.ActionDone, "")
+	}
+	if got := b.cloud.Calls()["snapshot.list"] - before; got > 2 || memory.lists > 1 {
+		t.Errorf("for 90 deletions: got %d listings and %d readings of the run, want at most 2 and 1", got, memory.lists)
+	}
+}
+
 // TestOutdatedDeletions: what a policy decided is not deleted once the policy is another one, or the decision is old.
 func TestOutdatedDeletions(t *testing.T) {
 	b := newBench(t, memcloud.Options{})

@@ -32,6 +32,16 @@ type looks struct {
 	sights map[cloud.Ref]sight
 	used   map[cloud.Place]usage
 	gates  map[cloud.Place]gate // one looker at a time in each place
+
+	listing gate                 // one reader at a time of planned
+	planned map[string]deletions // by run
+}
+
+// deletions are those of a run that were planned a while ago, by place. They say only what else is worth a look, so they
+// may be old; reading a run of ten thousand for each place again and again would take longer than the deletions do.
+type deletions struct {
+	at   time.Time
+	here map[cloud.Place][]plan.Action
 }
 
 type usage struct {
@@ -40,7 +50,7 @@ type usage struct {
 }
 
 func newLooks() *looks {
-	return &looks{sights: map[cloud.Ref]sight{}, used: map[cloud.Place]usage{}, gates: map[cloud.Place]gate{}}
+	return &looks{sights: map[cloud.Ref]sight{}, used: map[cloud.Place]usage{}, gates: map[cloud.Place]gate{}, listing: make(gate, 1), planned: map[string]deletions{}}
 }
 
 // gate lets one through at a time. It is no mutex, since a look is a call to a cloud, and who waits for it must be able
@@ -74,8 +84,12 @@ func (l *looks) get(ref cloud.Ref, now time.Time) (sight, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, ok := l.sights[ref]
-	return s, ok && !now.Before(s.at) && now.Sub(s.at) < freshFor
+	return s, ok && fresh(s.at, now)
 }
+
+// fresh says whether a look at that time is fresh for a job that began now. Another job that began a little later may
+// have looked: a look is as good from the one side as from the other.
+func fresh(at, now time.Time) bool { return now.Sub(at).Abs() < freshFor }
 
 func (l *looks) put(ref cloud.Ref, s sight) {
 	l.mu.Lock()
@@ -88,7 +102,7 @@ func (l *looks) drop(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for ref, s := range l.sights {
-		if now.Sub(s.at) >= freshFor || now.Before(s.at) {
+		if !fresh(s.at, now) {
 			delete(l.sights, ref)
 		}
 	}
@@ -165,7 +179,7 @@ func (e *Executor) refresh(ctx context.Context, now time.Time, client *cloud.Cli
 		return nil
 	}
 	e.looks.drop(now)
-	others, err := e.actions.Actions(ctx, store.ActionFilter{Run: row.Run, States: []store.ActionState{store.ActionPlanned}})
+	others, err := e.others(ctx, now, row)
 	if err != nil {
 		return err
 	}
@@ -182,7 +196,7 @@ func (e *Executor) refresh(ctx context.Context, now time.Time, client *cloud.Cli
 	}
 	add(need)
 	for _, o := range others {
-		if o.Place == row.Place && o.Verb.Deletes() && !add(stale(o.Action)) {
+		if !add(stale(o)) {
 			break
 		}
 	}
@@ -194,6 +208,35 @@ func (e *Executor) refresh(ctx context.Context, now time.Time, client *cloud.Cli
 		}
 	}
 	return nil
+}
+
+// others lists the deletions of the row's run in its place that were planned a while ago.
+func (e *Executor) others(ctx context.Context, now time.Time, row store.ActionRow) ([]plan.Action, error) {
+	l := e.looks
+	if err := l.listing.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer l.listing.leave()
+	if d, ok := l.planned[row.Run]; ok && fresh(d.at, now) {
+		return d.here[row.Place], nil
+	}
+	rows, err := e.actions.Actions(ctx, store.ActionFilter{Run: row.Run, States: []store.ActionState{store.ActionPlanned}})
+	if err != nil {
+		return nil, err
+	}
+	for run, d := range l.planned {
+		if !fresh(d.at, now) {
+			delete(l.planned, run)
+		}
+	}
+	d := deletions{at: now, here: map[cloud.Place][]plan.Action{}}
+	for _, o := range rows {
+		if o.Verb.Deletes() {
+			d.here[o.Place] = append(d.here[o.Place], o.Action)
+		}
+	}
+	l.planned[row.Run] = d
+	return d.here[row.Place], nil
 }
 
 // see looks at things of one kind by id, and notes also those that are not there.
@@ -239,7 +282,7 @@ func (e *Executor) user(ctx context.Context, now time.Time, client *cloud.Client
 	e.looks.mu.Lock()
 	u, ok := e.looks.used[row.Place]
 	e.looks.mu.Unlock()
-	if !ok || now.Before(u.at) || now.Sub(u.at) >= freshFor || len(row.After) > 0 && u.snap[row.Target.ID] != "" {
+	if !ok || !fresh(u.at, now) || len(row.After) > 0 && u.snap[row.Target.ID] != "" {
 		u = usage{at: now, snap: map[string]string{}}
 		for img, err := range client.Images(ctx, cloud.Query{Region: row.Place.Region}) {
 			if err != nil {
