@@ -405,24 +405,24 @@ func (c *counted) Actions(ctx context.Context, f store.ActionFilter) ([]store.Ac
 // for each place and look.
 func TestOneReadingServesAllDeletions(t *testing.T) {
 	b := newBench(t, memcloud.Options{PageSize: 1000})
-	refs := b.backups(91)
+	refs := b.backups(121)
 	memory := &counted{Store: b.store}
 	b.store = memory
 	b.exec = b.worker()
 	var drops []plan.Action
-	for _, ref := range refs[:90] {
-		drops = append(drops, b.drop(ref, refs[90]))
+	for _, ref := range refs[:120] {
+		drops = append(drops, b.drop(ref, refs[120]))
 	}
 	b.start(drops...)
 	before := b.cloud.Calls()["snapshot.list"]
 	memory.lists = 0
-	began := b.now
+	began := b.now.Add(10 * time.Second)
 	for i, a := range drops {
 		b.now = began.Add(-time.Duration(i%3) * time.Second)
 		b.want(b.settle(b.exec, a.ID), store.ActionDone, "")
 	}
 	if got := b.cloud.Calls()["snapshot.list"] - before; got > 2 || memory.lists > 1 {
-		t.Errorf("for 90 deletions: got %d listings and %d readings of the run, want at most 2 and 1", got, memory.lists)
+		t.Errorf("for 120 deletions: got %d listings and %d readings of the run, want at most 2 and 1", got, memory.lists)
 	}
 }
 
