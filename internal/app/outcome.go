@@ -245,7 +245,10 @@ func (a *App) incidents(ctx context.Context, now time.Time, policy string, befor
 		open[f.Key] = true
 		in := store.Incident{Key: f.Key, Policy: cmp.Or(f.Policy, policy), Account: f.Ref.Account, Title: f.Text, Detail: f.Text}
 		kind, _, _ := strings.Cut(f.Key, "/")
-		line := store.AuditEntry{At: now, Who: "stint", What: "finding " + kind, Outcome: "stopped", Detail: "policy " + in.Policy + ": " + f.Text}
+		line := store.AuditEntry{At: now, Who: "stint", What: "finding " + kind, Outcome: "stopped", Detail: f.Text}
+		if in.Policy != "" {
+			line.Detail = "policy " + in.Policy + ": " + f.Text
+		}
 		switch {
 		case f.Ref.Kind != 0:
 			line.Ref = f.Ref.String()
