@@ -90,8 +90,8 @@ func Start(t *testing.T) *Server {
 }
 
 // Stop stops a server of the test's own by a signal, and returns when it is gone: SIGTERM lets clients finish,
-// os.Interrupt sends them away, SIGQUIT is as if it crashed. A commit is promised to outlive that only to those who ask
-// for synchronous_commit=on in their address.
+// os.Interrupt sends them away, SIGQUIT is as if it crashed. A commit outlives that for those
+// who ask for synchronous_commit=on, as the program does.
 func (s *Server) Stop(t *testing.T, how os.Signal) {
 	t.Helper()
 	if s.own == nil {

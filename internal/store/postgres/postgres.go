@@ -55,6 +55,8 @@ func Open(ctx context.Context, address string) (*Store, error) {
 		"application_name": "stint",
 		// A worker that froze within a transaction keeps its rows from everybody: the server lets go of it.
 		"idle_in_transaction_session_timeout": "20s",
+		// An intent that was written down and is lost when the server crashes is a call that nobody looks for.
+		"synchronous_commit": "on",
 	} {
 		if _, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
 			cfg.ConnConfig.RuntimeParams[name] = value

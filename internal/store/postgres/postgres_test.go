@@ -159,3 +159,19 @@ func shape(t *testing.T, db *sql.DB, query string) []string {
 	slices.Sort(out)
 	return out
 }
+
+// TestCommitsOutliveTheServer wants commits that a crash of the server does not lose, whatever the server is set to,
+// unless the address says otherwise.
+func TestCommitsOutliveTheServer(t *testing.T) {
+	server := pgtest.Start(t) // it runs with synchronous_commit=off, as it says
+	address := server.Database(t)
+	for _, c := range []struct{ address, want string }{
+		{address, "on"},
+		{address + "&synchronous_commit=local", "local"},
+	} {
+		var got string
+		if err := open(t, c.address).Pool().QueryRow(t.Context(), `SHOW synchronous_commit`).Scan(&got); err != nil || got != c.want {
+			t.Errorf("synchronous_commit of %s: got %q (%v), want %q", c.address, got, err, c.want)
+		}
+	}
+}
