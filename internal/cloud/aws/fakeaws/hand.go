@@ -3,6 +3,7 @@ package fakeaws
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -328,10 +329,9 @@ func (f *Fake) Load(r io.Reader) error {
 		if r == nil {
 			return fmt.Errorf("state: region %q is empty", name)
 		}
-		r.Instances.index()
-		r.Volumes.index()
-		r.Snapshots.index()
-		r.Images.index()
+		if err := errors.Join(r.Instances.index(), r.Volumes.index(), r.Snapshots.index(), r.Images.index()); err != nil {
+			return fmt.Errorf("state: region %q: %w", name, err)
+		}
 		if r.Gone == nil || r.Tokens == nil || r.Making == nil {
 			return fmt.Errorf("state: region %q is not whole", name)
 		}

@@ -1,6 +1,7 @@
 package fakeaws
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -106,11 +107,23 @@ func (t *table[T]) after(seq uint64) (int, bool) {
 	return i, i < len(t.Rows)
 }
 
-func (t *table[T]) index() {
+// index makes byID of rows that were loaded, and refuses those that were never saved so.
+func (t *table[T]) index() error {
 	t.byID = make(map[string]T, len(t.Rows))
+	var none T
+	var last uint64
 	for _, v := range t.Rows {
-		t.byID[v.meta().ID] = v
+		if any(v) == any(none) {
+			return errors.New("an entry is empty")
+		}
+		m := v.meta()
+		if _, twice := t.byID[m.ID]; twice || m.ID == "" || m.Seq <= last {
+			return fmt.Errorf("the entry %q is twice there or out of order", m.ID)
+		}
+		last = m.Seq
+		t.byID[m.ID] = v
 	}
+	return nil
 }
 
 // Snapshot is an EBS snapshot.
