@@ -6,15 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,14 +19,10 @@ import (
 	"github.com/stint-cloud/stint/internal/store/pgtest"
 )
 
-// groupSize is how many instances of the fake carry the same tag group.
-const groupSize = 8
-
 // fakeCloud is `stint fake aws` in a process of its own, asked by Amazon's own command line.
 type fakeCloud struct {
 	t       *testing.T
 	url     string
-	awscli  string
 	process *process
 }
 
@@ -40,10 +33,10 @@ func awsKeys() []string {
 // newFakeCloud starts it with so many instances, which are older than every slot.
 func newFakeCloud(t *testing.T, instances int, args ...string) *fakeCloud {
 	t.Helper()
-	f := &fakeCloud{t: t, awscli: program(t, cmp.Or(os.Getenv("STINT_AWS"), "aws"), "awscli")}
+	f := &fakeCloud{t: t}
 	born := fakeaws.New(fakeaws.Options{Now: longAgo})
-	born.AddInstances("us-east-1", instances, 1, func(i int) map[string]string {
-		return map[string]string{"SnapshotDaily": "3", "group": strconv.Itoa(i / groupSize)}
+	born.AddInstances("us-east-1", instances, 1, func(int) map[string]string {
+		return map[string]string{"SnapshotDaily": "3"}
 	})
 	h := newHome(t, "")
 	state := filepath.Join(h.dir, "state.json")
@@ -77,22 +70,36 @@ func (s taken) tag(key string) string {
 	return ""
 }
 
-// snapshots are all of the account's own.
-func (f *fakeCloud) snapshots() []taken {
-	f.t.Helper()
-	cmd := exec.CommandContext(f.t.Context(), f.awscli, "--endpoint-url", f.url, "--output", "json", "ec2", "describe-snapshots", "--owner-ids", "self")
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + f.t.TempDir(), "AWS_PAGER="}, awsKeys()...)
+// awscli has Amazon's own command line do something of EC2, and gives what it prints.
+func awscli(t *testing.T, url string, args ...string) string {
+	t.Helper()
+	path := program(t, cmp.Or(os.Getenv("STINT_AWS"), "aws"), "awscli")
+	cmd := exec.CommandContext(t.Context(), path, append([]string{"--endpoint-url", url, "--output", "json", "ec2"}, args...)...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_PAGER="}, awsKeys()...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		f.t.Fatalf("aws ec2 describe-snapshots: %v\n%s", err, &errs)
+		t.Fatalf("aws ec2 %s: %v\n%s", strings.Join(args, " "), err, &errs)
 	}
+	return string(out)
+}
+
+// awsSnapshots are all of the account's own, as Amazon's command line lists them.
+func awsSnapshots(t *testing.T, url string) []taken {
+	t.Helper()
+	out := awscli(t, url, "describe-snapshots", "--owner-ids", "self")
 	var page struct{ Snapshots []taken }
-	if err := json.Unmarshal(out, &page); err != nil {
-		f.t.Fatalf("aws ec2 describe-snapshots: %v\n%s", err, out)
+	if err := json.Unmarshal([]byte(out), &page); err != nil {
+		t.Fatalf("aws ec2 describe-snapshots: %v\n%s", err, out)
 	}
 	return page.Snapshots
+}
+
+// snapshots are all of the account's own.
+func (f *fakeCloud) snapshots() []taken {
+	f.t.Helper()
+	return awsSnapshots(f.t, f.url)
 }
 
 // bySlot counts the complete snapshots of ours: by slot, then by source. What is not ours, or not complete, is an error.
@@ -189,87 +196,4 @@ policies:
 		}
 	}
 	t.Logf("slots: %s", strings.Join(order, " "))
-}
-
-// TestKillLoop kills apply at random moments, twenty times, each on a file and a group of instances of its own, and then
-// lets each come to its end: every instance has exactly one backup of the slot, none is doubled, none is forgotten.
-func TestKillLoop(t *testing.T) {
-	demand(t)
-	const kills, instances = 20, groupSize // in each group
-	f := newFakeCloud(t, kills*instances, "--making", "1s", "--latency", "200ms")
-	seed := uint64(time.Now().UnixNano())
-	random := rand.New(rand.NewPCG(seed, 1))
-	homes := make([]*home, kills)
-	open := 0
-	for i := range homes {
-		h := newHome(t, fmt.Sprintf(`
-accounts:
-  web: { cloud: aws, regions: [us-east-1], endpoint: %q }
-policies:
-  group-%d:
-    backup:
-      select: { tags: { group: "%[2]d" } }
-      schedule: { cron: "0 0 1 1 *", catch-up: 365d }
-      method: snapshots
-      keep: { last: 2 }
-`, f.url, i), awsKeys()...)
-		homes[i] = h
-		word := "" // every other one is killed at work; the others anywhere
-		if i%2 == 0 {
-			word = "Plan: "
-		}
-		if h.killedApply(word, time.Duration(random.Int64N(int64(600*time.Millisecond)))) {
-			open++
-		}
-	}
-	before := len(f.snapshots())
-	if before == 0 || before >= kills*instances || open == 0 {
-		t.Errorf("seed %d: when all were killed %d of %d snapshots were there, and %d runs were open: the test kills too early or too late", seed, before, kills*instances, open)
-	}
-	var wg sync.WaitGroup
-	for _, h := range homes {
-		wg.Go(func() {
-			a := h.try("apply", "--yes")
-			if a.code != 0 {
-				t.Errorf("seed %d: apply after the kill: got exit code %d, want 0\n%s%s", seed, a.code, a.out, a.err)
-			}
-		})
-	}
-	wg.Wait()
-	for _, h := range homes {
-		h.run("plan").want(0, "Nothing to do")
-		h.run("status").want(0, strconv.Itoa(instances)+" protected")
-	}
-	got := f.bySlot()
-	if len(got) != 1 {
-		t.Errorf("seed %d: got backups of %d slots, want 1", seed, len(got))
-	}
-	for slot, sources := range got {
-		exactlyOnce(t, slot, sources, kills*instances)
-	}
-	if n := len(f.snapshots()); n != kills*instances {
-		t.Errorf("seed %d: got %d snapshots, want %d", seed, n, kills*instances)
-	}
-	t.Logf("seed %d: when all were killed %d of %d snapshots were there, and %d runs were open", seed, before, kills*instances, open)
-}
-
-// killedApply starts an apply, kills it as kill -9 does so long after it has said a word, and says whether it left a run
-// open.
-func (h *home) killedApply(word string, after time.Duration) bool {
-	h.t.Helper()
-	p := h.start("apply", "apply", "--yes")
-	if word != "" {
-		p.until(time.Minute, word)
-	}
-	select {
-	case <-p.done:
-	case <-time.After(after):
-	}
-	p.kill()
-	if _, err := os.Stat(h.database); err != nil {
-		return false // it had not even begun
-	}
-	var runs []struct{ State string }
-	h.run("runs", "list", "-o", "json").want(0).read(&runs)
-	return slices.ContainsFunc(runs, func(r struct{ State string }) bool { return r.State == "active" })
 }
