@@ -168,6 +168,7 @@ It is told what to do by policy files, and remembers by tags on the backups them
 		{"look", s.statusCommand()},
 		{"look", s.backupsCommand()},
 		{"look", s.runsCommand()},
+		{"look", s.simulateCommand()},
 		{"look", s.auditCommand()},
 		{"more", s.demoCommand()},
 		{"more", s.fakeCommand()},

@@ -89,10 +89,10 @@ func (o *Outlook) Adopts(b *inventory.Backup) (snapshots []cloud.Ref, tags cloud
 	return snapshots, tags
 }
 
-// Remains lists the parts that stay when the backup is deleted, since something else stands on them.
+// Remains lists the parts that stay when the backup is deleted: something else stands on them, or they are not surely ours.
 func (o *Outlook) Remains(b *inventory.Backup) []cloud.Ref {
 	going := map[cloud.Ref]bool{}
-	for _, ref := range b.Refs() {
+	for _, ref := range o.maker.ours(b) {
 		going[ref] = true
 	}
 	if len(o.maker.untagged(b, going)) > 0 {
@@ -101,7 +101,7 @@ func (o *Outlook) Remains(b *inventory.Backup) []cloud.Ref {
 	var out []cloud.Ref
 	for _, list := range [][]*cloud.Snapshot{b.Snapshots, b.Backing} {
 		for _, s := range list {
-			if len(o.maker.others(s.Ref, going)) > 0 {
+			if !going[s.Ref] || len(o.maker.others(s.Ref, going)) > 0 {
 				out = append(out, s.Ref)
 			}
 		}
