@@ -2,6 +2,7 @@ package retain
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -39,7 +40,13 @@ func oracle(r Rule, in []Item) map[string]bool {
 		{r.Last, func(time.Time) string { return "" }},
 		{r.Hourly, func(at time.Time) string { return at.Format("2006-01-02 15") }},
 		{r.Daily, func(at time.Time) string { return at.Format("2006-01-02") }},
-		{r.Weekly, func(at time.Time) string { y, w := at.ISOWeek(); return fmt.Sprint(y, w) }},
+		{r.Weekly, func(at time.Time) string { // a week is named by its Monday, found by going back day by day
+			day := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
+			for day.Weekday() != time.Monday {
+				day = day.AddDate(0, 0, -1)
+			}
+			return day.Format("2006-01-02")
+		}},
 		{r.Monthly, func(at time.Time) string { return at.Format("2006-01") }},
 		{r.Yearly, func(at time.Time) string { return at.Format("2006") }},
 	} {
@@ -83,10 +90,24 @@ func drawRule(t *rapid.T) Rule {
 	return r
 }
 
-// drawItems draws backups that lie close together, far apart, and now and then at the same instant.
+// drawItems draws backups that lie close together, far apart, and now and then at the same instant or within a second of
+// each other; a third of the time around the end of a year, where the ISO week belongs to another one, and a third around
+// the days on which clocks are changed.
 func drawItems(t *rapid.T) []Item {
-	base := time.Date(rapid.IntRange(2005, 2026).Draw(t, "base year"), time.Month(rapid.IntRange(1, 12).Draw(t, "base month")), 1, 0, 0, 0, 0, time.UTC)
-	scale := rapid.SampledFrom([]time.Duration{time.Second, 10 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour, 9 * 24 * time.Hour}).Draw(t, "scale")
+	year := rapid.IntRange(2005, 2030).Draw(t, "base year")
+	base := time.Date(year, time.Month(rapid.IntRange(1, 12).Draw(t, "base month")), 1, 0, 0, 0, 0, time.UTC)
+	switch rapid.IntRange(0, 2).Draw(t, "where") {
+	case 1:
+		base = time.Date(year, 12, rapid.IntRange(25, 31).Draw(t, "december"), 12, 0, 0, 0, time.UTC)
+	case 2:
+		day := rapid.SampledFrom([]time.Time{
+			time.Date(year, 3, 7, 0, 0, 0, 0, time.UTC), time.Date(year, 3, 25, 0, 0, 0, 0, time.UTC), time.Date(year, 4, 1, 0, 0, 0, 0, time.UTC),
+			time.Date(year, 9, 28, 0, 0, 0, 0, time.UTC), time.Date(year, 10, 25, 0, 0, 0, 0, time.UTC), time.Date(year, 11, 1, 0, 0, 0, 0, time.UTC),
+			time.Date(2011, 12, 29, 0, 0, 0, 0, time.UTC), // a day that Apia skipped
+		}).Draw(t, "change")
+		base = day.AddDate(0, 0, rapid.IntRange(0, 6).Draw(t, "day of change"))
+	}
+	scale := rapid.SampledFrom([]time.Duration{time.Nanosecond, time.Second, 10 * time.Minute, 30 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour, 9 * 24 * time.Hour}).Draw(t, "scale")
 	var out []Item
 	for n := range rapid.IntRange(1, 30).Draw(t, "items") {
 		out = append(out, Item{ID: fmt.Sprintf("b%02d", n), Time: base.Add(time.Duration(rapid.IntRange(0, 200).Draw(t, "at")) * scale)})
@@ -200,6 +221,75 @@ func TestRaisingNumberNeverExpiresMore(t *testing.T) {
 			if !after[id] {
 				t.Fatalf("%s is kept by %s, but not by %s", id, r, more)
 			}
+		}
+	})
+}
+
+// TestWordsAddUp: several words together keep what each of them keeps by itself, and nothing else.
+func TestWordsAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, in := drawRule(t), drawItems(t)
+		if r.IsZero() {
+			t.Skip("a rule without a word keeps everything")
+		}
+		want := map[string]bool{}
+		for _, one := range []Rule{{Last: r.Last}, {Hourly: r.Hourly}, {Daily: r.Daily}, {Weekly: r.Weekly}, {Monthly: r.Monthly}, {Yearly: r.Yearly}, {Within: r.Within}} {
+			if one.Location = r.Location; !one.IsZero() {
+				maps.Copy(want, kept(Apply(one, in)))
+			}
+		}
+		if got := kept(Apply(r, in)); !maps.Equal(got, want) {
+			t.Fatalf("%s keeps %v, and its words one by one keep %v", r, got, want)
+		}
+	})
+}
+
+// TestKeptStaysKept: what a rule has kept it keeps when it is asked again about that alone, so that expiring twice is
+// expiring once.
+func TestKeptStaysKept(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, in := drawRule(t), drawItems(t)
+		first := kept(Apply(r, in))
+		left := slices.DeleteFunc(slices.Clone(in), func(i Item) bool { return !first[i.ID] })
+		if again := kept(Apply(r, left)); !maps.Equal(again, first) {
+			t.Fatalf("%s keeps %v, and of these %v", r, first, again)
+		}
+	})
+}
+
+// TestNewerItemNeverBringsBack: a backup that is made lets others go, and never brings one back that was to go.
+func TestNewerItemNeverBringsBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, in := drawRule(t), drawItems(t)
+		newest := slices.MaxFunc(in, func(a, b Item) int { return a.Time.Compare(b.Time) })
+		before := kept(Apply(r, in))
+		made := Item{ID: "newer", Time: newest.Time.Add(time.Duration(rapid.IntRange(1, 1e6).Draw(t, "seconds newer")) * time.Second)}
+		after := kept(Apply(r, append(slices.Clone(in), made)))
+		if !after[made.ID] {
+			t.Fatalf("%s: the newest goes", r)
+		}
+		for id := range after {
+			if id != made.ID && !before[id] {
+				t.Fatalf("%s: %s was to go, and stays once a newer one is made", r, id)
+			}
+		}
+	})
+}
+
+// TestWithinKeepsEqualTimesAlike: of items of one instant, within keeps all or none.
+func TestWithinKeepsEqualTimesAlike(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := Rule{Within: time.Duration(rapid.IntRange(1, 400).Draw(t, "hours")) * time.Hour}
+		in := drawItems(t)
+		byTime := map[time.Time]bool{}
+		for _, v := range Apply(r, in) {
+			if len(v.Reasons) > 0 && v.Reasons[0] == "newest" {
+				continue // one of the newest is kept for that alone
+			}
+			if keep, ok := byTime[v.Item.Time]; ok && keep != v.Keep {
+				t.Fatalf("%s: of two items at %v one is kept and one goes", r, v.Item.Time)
+			}
+			byTime[v.Item.Time] = v.Keep
 		}
 	})
 }

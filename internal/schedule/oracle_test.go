@@ -237,6 +237,12 @@ func drawWindow(t *rapid.T) (*time.Location, time.Time, time.Time) {
 	if name == "Pacific/Apia" && rapid.Bool().Draw(t, "skipped day") {
 		from = time.Date(2011, 12, 25, 0, 0, 0, 0, time.UTC)
 	}
+	switch rapid.IntRange(0, 5).Draw(t, "around") {
+	case 0: // the end of a year: on the wall it comes hours before or after that of UTC
+		from = time.Date(from.Year(), 12, 24, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.IntRange(0, 4*24*60).Draw(t, "minutes into it")) * time.Minute)
+	case 1: // the end of February, in leap years too
+		from = time.Date(from.Year(), 2, 22, 0, 0, 0, 0, time.UTC)
+	}
 	if _, change := from.In(loc).ZoneBounds(); !change.IsZero() && rapid.Bool().Draw(t, "change") {
 		from = change.UTC().Truncate(time.Minute).Add(-time.Duration(rapid.IntRange(0, 5*24*60).Draw(t, "minutes before")) * time.Minute)
 	}
@@ -263,6 +269,52 @@ func TestCronAgainstOracle(t *testing.T) {
 		again, err := ParseCron(strings.TrimSuffix(s.String(), " "+loc.String()), loc)
 		if err != nil || again.String() != s.String() || !slices.Equal(slices.Collect(again.Slots(from, to)), want) {
 			t.Fatalf("the canonical text %q of %q reads back as %q, %v", s, c.text, again, err)
+		}
+	})
+}
+
+// TestSlotsKeepTheirOrder: a later instant never has an earlier next or newest slot, in whatever year; the newest slot of
+// the next slot is itself, and nothing lies between a slot and the next.
+func TestSlotsKeepTheirOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		loc, from, _ := drawWindow(t)
+		c := drawCron(t, from.Year())
+		s, err := ParseCron(c.text, loc)
+		if err != nil {
+			if strings.Contains(err.Error(), "never happens") {
+				t.Skip()
+			}
+			t.Fatalf("ParseCron(%q): %v", c.text, err)
+		}
+		later := from.Add(time.Duration(rapid.Int64Range(0, int64(400*24*time.Hour)).Draw(t, "later")))
+		const far = 5 * 366 * 24 * time.Hour
+		a, okA := s.Next(from)
+		b, okB := s.Next(later)
+		if okB && (!okA || b.Before(a)) {
+			t.Fatalf("Next of %s: %v %v after %v, and %v after the later %v", s, a, okA, from, b, later)
+		}
+		if okA && !a.After(from) || okB && !b.After(later) {
+			t.Fatalf("Next of %s: %v after %v and %v after %v", s, a, from, b, later)
+		}
+		x, okX := s.Newest(from, far)
+		y, okY := s.Newest(later, far)
+		if okX && later.Sub(x) < far && (!okY || y.Before(x)) {
+			t.Fatalf("Newest of %s: %v at %v, and %v %v at the later %v", s, x, from, y, okY, later)
+		}
+		if !okA {
+			return
+		}
+		if got, ok := s.Newest(a, time.Second); !ok || !got.Equal(a) {
+			t.Fatalf("Newest of %s at its slot %v: got %v %v", s, a, got, ok)
+		}
+		if got, ok := s.Next(a.Add(-1)); !ok || !got.Equal(a) {
+			t.Fatalf("Next of %s right before its slot %v: got %v %v", s, a, got, ok)
+		}
+		if after, ok := s.Next(a); ok {
+			between := a.Add(time.Duration(rapid.Int64Range(0, int64(min(after.Sub(a), far))-1).Draw(t, "between")))
+			if got, ok := s.Next(between); !ok || !got.Equal(after) {
+				t.Fatalf("Next of %s at %v, between %v and %v: got %v %v", s, between, a, after, got, ok)
+			}
 		}
 	})
 }
