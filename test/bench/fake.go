@@ -189,8 +189,13 @@ type fakeCloud struct {
 }
 
 func (b *bench) fake(w world) (*fakeCloud, error) {
-	cmd := exec.Command(b.self, "fake", "-instances", fmt.Sprint(w.instances), "-disks", fmt.Sprint(w.disks), "-old", fmt.Sprint(w.old),
+	return b.fakeProcess("fake", "-instances", fmt.Sprint(w.instances), "-disks", fmt.Sprint(w.disks), "-old", fmt.Sprint(w.old),
 		"-latency", w.latency.String(), "-making", w.making.String(), "-refill", fmt.Sprint(w.refill))
+}
+
+// fakeProcess starts this program in the part of a cloud.
+func (b *bench) fakeProcess(args ...string) (*fakeCloud, error) {
+	cmd := exec.Command(b.self, args...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -25,7 +25,7 @@ type bench struct {
 }
 
 func main() {
-	parts := map[string]func([]string) error{"fake": fakeMain, "plan-once": planMain, "engine": engineMain, "stint": stintMain}
+	parts := map[string]func([]string) error{"fake": fakeMain, "load-fake": loadFakeMain, "plan-once": planMain, "engine": engineMain, "stint": stintMain}
 	if len(os.Args) > 1 && parts[os.Args[1]] != nil {
 		if err := parts[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
@@ -77,6 +77,7 @@ func run() (missed int, err error) {
 		do   func() error
 	}{
 		{"plan", b.plan},
+		{"foresee", b.foresee},
 		{"check", b.check},
 		{"start", b.start},
 		{"protect", b.protect},
@@ -85,6 +86,8 @@ func run() (missed int, err error) {
 		{"pace", b.pace},
 		{"expire", b.expire},
 		{"engine", b.engine},
+		{"load", b.load},
+		{"workers", b.workers},
 	} {
 		if !match.MatchString(part.name) {
 			continue

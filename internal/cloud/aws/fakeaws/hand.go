@@ -329,7 +329,7 @@ func (f *Fake) Load(r io.Reader) error {
 		if r == nil {
 			return fmt.Errorf("state: region %q is empty", name)
 		}
-		if err := errors.Join(r.Instances.index(), r.Volumes.index(), r.Snapshots.index(), r.Images.index()); err != nil {
+		if err := errors.Join(r.Instances.index("i"), r.Volumes.index("vol"), r.Snapshots.index("snap"), r.Images.index("ami")); err != nil {
 			return fmt.Errorf("state: region %q: %w", name, err)
 		}
 		if r.Gone == nil || r.Tokens == nil || r.Making == nil {

@@ -108,7 +108,7 @@ func (t *table[T]) after(seq uint64) (int, bool) {
 }
 
 // index makes byID of rows that were loaded, and refuses those that were never saved so.
-func (t *table[T]) index() error {
+func (t *table[T]) index(prefix string) error {
 	t.byID = make(map[string]T, len(t.Rows))
 	var none T
 	var last uint64
@@ -117,7 +117,10 @@ func (t *table[T]) index() error {
 			return errors.New("an entry is empty")
 		}
 		m := v.meta()
-		if _, twice := t.byID[m.ID]; twice || m.ID == "" || m.Seq <= last {
+		if !strings.HasPrefix(m.ID, prefix+"-") || !idForm.MatchString(m.ID) {
+			return fmt.Errorf("the entry %q has no id that begins with %s", m.ID, prefix)
+		}
+		if _, twice := t.byID[m.ID]; twice || m.Seq <= last {
 			return fmt.Errorf("the entry %q is twice there or out of order", m.ID)
 		}
 		last = m.Seq

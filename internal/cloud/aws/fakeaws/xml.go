@@ -4,7 +4,9 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // doc is an XML answer being written. It is written by hand because a page of a thousand instances has to cost a few
@@ -127,6 +129,12 @@ func (d *doc) tags(tags map[string]string) {
 
 // text escapes what XML needs escaped, and writes characters that XML cannot hold as a question mark.
 func (d *doc) text(s string) {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "?")
+	}
+	if strings.ContainsAny(s, "\uFFFE\uFFFF") {
+		s = strings.NewReplacer("\uFFFE", "?", "\uFFFF", "?").Replace(s)
+	}
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; c {
 		case '<':
