@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -36,7 +37,7 @@ type Executor struct {
 	actions store.Actions
 	surveys store.Surveys
 	clients func(account string) (*cloud.Client, error)
-	made    func(scope cloud.Scope, ids ...string)
+	watch   func(scope cloud.Scope, ids ...string)
 	rule    func(policy string) string
 	log     *slog.Logger
 	looks   *looks
@@ -55,7 +56,7 @@ func New(actions store.Actions, surveys store.Surveys, opt Options) *Executor {
 	if opt.Made == nil {
 		opt.Made = func(cloud.Scope, ...string) {}
 	}
-	return &Executor{actions: actions, surveys: surveys, clients: opt.Clients, made: opt.Made, rule: opt.Rule, log: opt.Log, looks: newLooks()}
+	return &Executor{actions: actions, surveys: surveys, clients: opt.Clients, watch: opt.Made, rule: opt.Rule, log: opt.Log, looks: newLooks()}
 }
 
 // Result is where an action stands after a step.
@@ -142,6 +143,13 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 		return e.save(ctx, now, row)
 	}
 
+	if ok, why, err = e.made(ctx, now, row); err != nil || !ok {
+		if err != nil {
+			return Result{}, err
+		}
+		row.State, row.Class, row.Problem = store.ActionSkipped, "", why
+		return e.save(ctx, now, row)
+	}
 	row.State, row.Attempts, row.Deadline, row.NextAt = store.ActionCalling, row.Attempts+1, now.Add(lease), now.Add(lease)
 	if row.StartedAt.IsZero() {
 		row.StartedAt = now
@@ -199,8 +207,8 @@ func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRo
 			row.State, row.Problem = store.ActionSkipped, fmt.Sprintf("%s %s, which must come first, is %s: %s", f.Verb, f.Target.ID, f.State, f.Problem)
 			r, err := e.save(ctx, now, row)
 			return true, r, err
-		default:
-			row.NextAt = now.Add(time.Second)
+		default: // the longer it takes, the seldomer it is asked for
+			row.NextAt = now.Add(min(max(now.Sub(row.CreatedAt)/8, time.Second), 30*time.Second))
 			r, err := e.save(ctx, now, row)
 			return true, r, err
 		}
@@ -220,6 +228,27 @@ func (e *Executor) outdated(now time.Time, row store.ActionRow) string {
 		return "it was planned at " + row.CreatedAt.Format(time.RFC3339) + ", which is too long ago: it is decided anew"
 	}
 	return ""
+}
+
+// made says whether the target of a deletion that a policy decided is what its tags say that an action of ours made, as
+// far as that action is remembered: a copy that a person makes takes the tags along, and is the person's.
+func (e *Executor) made(ctx context.Context, now time.Time, row store.ActionRow) (bool, string, error) {
+	seen, ok := e.looks.get(row.Target, now)
+	maker := seen.tags.Value(cloud.TagAction)
+	if !row.Verb.Deletes() || row.Policy == "" || !ok || maker == "" {
+		return true, "", nil
+	}
+	by, err := e.actions.Action(ctx, maker)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (by.State != store.ActionDone || len(by.Made) == 0 || by.Made[0].Kind != row.Target.Kind) {
+		return true, "", nil
+	}
+	if err != nil {
+		return false, "", err
+	}
+	if !slices.Contains(by.Made, row.Target) {
+		return false, "it carries the tags of a backup, but the action " + maker + " that they name made another thing: somebody copied it", nil
+	}
+	return true, "", nil
 }
 
 // settle looks whether a call whose answer is not known took effect. lines go into the record with what it finds.
@@ -316,7 +345,7 @@ func (e *Executor) took(ctx context.Context, now time.Time, row store.ActionRow,
 	}
 	for scope, list := range byScope {
 		for _, r := range list {
-			e.made(scope, r.ID)
+			e.watch(scope, r.ID)
 		}
 	}
 	return result, nil

@@ -137,6 +137,10 @@ func (w *World) Backups() []*Backup {
 	snapshots := make([]int32, len(w.Snapshots))
 	for i := range w.Snapshots {
 		s := &w.Snapshots[i]
+		if w.isCopy(s) {
+			snapshots[i] = -1
+			continue
+		}
 		snapshots[i] = g.find(s.Tags.Value(cloud.TagBackup), s.Ref, s.Managed)
 	}
 	fill(images, w.Images, len(g.list), func(b int32, list []*cloud.Image) { g.list[b].Images = list })
@@ -176,11 +180,22 @@ func (w *World) Leftovers() []string {
 	return slices.Compact(out)
 }
 
-// NameMark is the part of a backup's id that the names of its images carry: it tells what we made from what a person
-// copied together with its tags.
+// NameMark is the part of a backup's id that the names of its images and snapshots carry: it tells what we made from
+// what a person copied together with its tags.
 func NameMark(id string) string { return id[:min(8, len(id))] }
 
 func named(name, id string) bool { return strings.Contains(name, NameMark(id)) }
+
+// isCopy says whether a snapshot carries the tags of a backup without being a part that we made: it is of no disk, or
+// bears another name where a name is not itself a tag that copies take along. Snapshots under images are told from
+// copies by the image that stands on them.
+func (w *World) isCopy(s *cloud.Snapshot) bool {
+	id := s.Tags.Value(cloud.TagBackup)
+	if id == "" || !s.Tags.Has(cloud.TagParts) {
+		return false
+	}
+	return s.Disk == "" || !named(s.Name, id) && w.Accounts[s.Ref.Account].Traits.NameTag == ""
+}
 
 // crowd is how many things stand together in one place.
 type crowd struct {

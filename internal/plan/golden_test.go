@@ -224,7 +224,7 @@ func readBackup(t *testing.T, w *inventory.World, f []string, opts map[string]st
 		n := or(opts["parts"], strconv.Itoa(parts))
 		w.Snapshots = append(w.Snapshots, cloud.Snapshot{
 			Ref:  cloud.Ref{Account: account, Region: region, Kind: cloud.KindSnapshot, ID: fmt.Sprintf("snap-%s-%s-%d%s", name, made.Format("0102T15"), i, opts["suffix"])},
-			Disk: name, State: s, Detail: opts["detail"], Tags: tags.With(cloud.TagParts, n), CreatedAt: made,
+			Name: or(opts["name"], "web-1-"+id[:8]), Disk: name, State: s, Detail: opts["detail"], Tags: tags.With(cloud.TagParts, n), CreatedAt: made,
 		})
 	}
 }

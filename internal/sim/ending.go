@@ -1,11 +1,15 @@
 package sim
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/plan"
+	"github.com/stint-cloud/stint/internal/run"
 	"github.com/stint-cloud/stint/internal/store"
 )
 
@@ -24,6 +28,9 @@ func (s *Sim) atTheEnd() {
 		}
 	}
 	s.nothingStaysTooLong(now)
+	s.failuresAreVisible()
+	s.missesAreVisible(now)
+	s.samePlanTwice(now)
 	s.recordIsWhole()
 }
 
@@ -159,5 +166,119 @@ func (s *Sim) mayGo(b *backup, r rule, now time.Time) bool {
 func (s *Sim) recordIsWhole() {
 	if _, err := store.VerifyAudit(s.ctx, s.store); err != nil {
 		s.fail("the record is whole", err.Error())
+	}
+}
+
+// failuresAreVisible is law 9: every action that failed has an incident that people are told of.
+func (s *Sim) failuresAreVisible() {
+	failed, err := s.store.Actions(s.ctx, store.ActionFilter{States: []store.ActionState{store.ActionFailed}})
+	if err != nil {
+		s.fail("law 9", err.Error())
+		return
+	}
+	told := map[string]bool{}
+	for _, in := range s.incidents() {
+		told[in.Key] = true
+	}
+	for _, row := range failed {
+		if key := run.IncidentKey(row, row.Class); !told[key] {
+			s.fail("law 9", fmt.Sprintf("%s of %s (%s) failed at %s: %s, and there is no incident %q", row.Verb, row.Target, row.ID, row.EndedAt.Format(time.DateTime), row.Problem, key), row.ID)
+			return
+		}
+	}
+}
+
+func (s *Sim) incidents() []store.Incident {
+	list, err := s.store.Incidents(s.ctx, true, 100_000)
+	if err != nil {
+		s.fail("law 9", err.Error())
+	}
+	return list
+}
+
+// missesAreVisible is law 9 for what was never made: where a slot of an instance was not served although a process was
+// there to serve it, something about its account or its policy is on record as wrong.
+func (s *Sim) missesAreVisible(now time.Time) {
+	if s.counts["edits"]+s.counts["clock steps"]+s.counts["databases lost"] > 0 {
+		return // then it may have been right to leave it out
+	}
+	list := s.incidents()
+	for _, r := range s.spec.Policies {
+		for _, t := range s.model.list() {
+			last := tagsSince{}
+			if len(t.history) > 0 {
+				last = t.history[len(t.history)-1]
+			}
+			if t.ref.Kind != cloud.KindInstance || !last.tags.Has(r.tag) || last.tags.Has(cloud.TagRole) || !r.image && len(t.disks) == 0 {
+				continue
+			}
+			for _, slot := range r.slots(last.at.Add(24*time.Hour), now.Add(-2*r.catchUp)) {
+				if s.served(r, t, slot) || s.aliveIn(slot, slot.Add(r.catchUp)) < time.Hour {
+					continue
+				}
+				known := slices.ContainsFunc(list, func(in store.Incident) bool {
+					return (in.Account == t.ref.Account || in.Policy == r.name) && in.OpenedAt.Before(slot.Add(r.catchUp+6*time.Hour)) && in.LastAt.After(slot.Add(-6*time.Hour))
+				})
+				if !known {
+					s.fail("law 9", fmt.Sprintf("%s has no backup by %s of the slot %s, and nothing on record says why", t.ref, r.name, slot.Format(time.DateTime)), t.ref.ID, slot.Format("15:04"))
+					return
+				}
+			}
+		}
+	}
+}
+
+// served says whether the slot has, or had, something made for it that came to be complete, or that a person removed.
+func (s *Sim) served(r rule, t *thing, slot time.Time) bool {
+	return slices.ContainsFunc(s.model.order, func(key string) bool {
+		b := s.model.backups[key]
+		if b.policy != r.name || b.source != t.ref.Source() || b.slot != slot.Format(time.RFC3339) {
+			return false
+		}
+		return !b.complete.IsZero() || slices.ContainsFunc(b.parts, func(x *thing) bool { return x.goneBy == "people" || x.stalled() })
+	})
+}
+
+// aliveIn is for how long a process was at work between the times.
+func (s *Sim) aliveIn(from, to time.Time) time.Duration {
+	var sum time.Duration
+	for _, l := range s.lives {
+		a, b := l.from, l.to
+		if b.IsZero() {
+			b = s.now()
+		}
+		if a.Before(from) {
+			a = from
+		}
+		if b.After(to) {
+			b = to
+		}
+		sum += max(0, b.Sub(a))
+	}
+	return sum
+}
+
+// samePlanTwice is law 11: the same world gives the same plan, byte for byte.
+func (s *Sim) samePlanTwice(now time.Time) {
+	rules, err := s.spec.parse(s.rules)
+	if err != nil {
+		s.fail("law 11", err.Error())
+		return
+	}
+	var plans [2][]byte
+	for i := range plans {
+		world, err := s.store.World(s.ctx, nil)
+		if err != nil {
+			s.fail("law 11", err.Error())
+			return
+		}
+		plans[i], err = json.Marshal(plan.Make(plan.Input{Now: now, Rules: rules, World: &world}))
+		if err != nil {
+			s.fail("law 11", err.Error())
+			return
+		}
+	}
+	if !bytes.Equal(plans[0], plans[1]) {
+		s.fail("law 11", fmt.Sprintf("the same world gives two plans:\n%s\n%s", plans[0], plans[1]))
 	}
 }

@@ -13,6 +13,7 @@ import (
 // thing is a snapshot, an image, a disk or an instance as it truly is, with its history.
 type thing struct {
 	ref     cloud.Ref
+	name    string
 	tags    cloud.Tags
 	born    cloud.Tags // as it was made
 	state   cloud.State
@@ -52,7 +53,6 @@ type backup struct {
 	going                bool        // the program has rightly begun to delete it
 	readUntil            time.Time   // it is being restored from
 	unmade               bool        // the program has deleted its image
-	copied               *thing      // a copy that a person made of it, tags and all
 }
 
 type timeRange struct{ from, to time.Time } // to is zero while it goes on
@@ -115,7 +115,7 @@ func (m *model) see(now time.Time, who string, ours bool) changes {
 		for i := range truth.Snapshots {
 			v := &truth.Snapshots[i]
 			t := m.meet(&out, v.Ref, v.Tags, now, ours)
-			t.state, t.disk, t.locked, t.madeAt = v.State, v.Disk, v.Locked, v.CreatedAt
+			t.state, t.disk, t.locked, t.madeAt, t.name = v.State, v.Disk, v.Locked, v.CreatedAt, v.Name
 			t.ready = t.ready || v.State == cloud.StateReady
 		}
 		for i := range truth.Images {
@@ -246,12 +246,8 @@ func (b *backup) gone() bool {
 	return !slices.ContainsFunc(b.parts, func(t *thing) bool { return t.goneAt.IsZero() })
 }
 
-// heldBy is since when any part of it is held. A set of snapshots with a person's copy among them has more parts than it
-// was planned with, and the program takes that for a hold.
+// heldBy is since when any part of it is held.
 func (b *backup) heldBy() time.Time {
-	if b.wanted > 0 && b.copied != nil && b.copied.goneAt.IsZero() {
-		return b.copied.madeAt
-	}
 	for _, t := range b.parts {
 		if t.goneAt.IsZero() && !t.held.IsZero() {
 			return t.held

@@ -147,17 +147,13 @@ func (s *Sim) actCopy() string {
 		return ""
 	}
 	c := s.cloudOf(t)
-	disk := c.AddDisk(t.ref.Region, cloud.Disk{Name: "copy"})
-	client := cloud.NewClient(c.Account(), c.Provider())
-	snap, err := client.CreateSnapshot(s.ctx, cloud.NewSnapshot{Region: t.ref.Region, Disk: disk.Ref.ID, Name: "copy", Tags: t.tags})
-	if err != nil {
-		return ""
+	copied := cloud.Snapshot{Name: "copy of a snapshot", Disk: t.disk, Tags: t.tags, Size: memcloud.GiB}
+	if s.luck.people.IntN(2) == 0 { // as on AWS, where the name is a tag, and a copy is of no disk
+		copied.Name, copied.Disk = t.name, ""
 	}
+	snap := c.AddSnapshot(t.ref.Region, copied)
 	s.model.see(s.now(), "people", false)
 	s.model.strange[snap.Ref] = snap.Tags
-	if b := s.model.backupOf(t); b != nil {
-		b.copied = s.model.there[snap.Ref]
-	}
 	return fmt.Sprintf("copy %s with its tags to %s", t.ref, snap.Ref)
 }
 

@@ -40,6 +40,7 @@ type process struct {
 	stopping bool
 	dead     bool
 	hinting  bool
+	life     int // which of the simulation's lives
 }
 
 func (p *process) name() string { return fmt.Sprintf("p%d", p.n) }
@@ -74,6 +75,8 @@ func (s *Sim) launch(place int) {
 	})
 	p.handlers = p.app.Handlers()
 	s.places[place] = p
+	p.life = len(s.lives)
+	s.lives = append(s.lives, timeRange{from: s.now()})
 	s.counts["starts"]++
 	s.note(p.name(), "starts", "")
 	s.errand(p, "start", func(ctx context.Context) error {
@@ -200,6 +203,7 @@ func (s *Sim) kill(p *process, why string) {
 func (s *Sim) bury(p *process) {
 	s.mu.Lock()
 	p.dead = true
+	s.lives[p.life].to = s.now()
 	var left []*parked
 	for _, k := range s.waiting {
 		if k.t.p == p {

@@ -51,6 +51,7 @@ type Sim struct {
 	lastDay  int
 	daySteps int
 	counts   map[string]int // what happened how often
+	lives    []timeRange    // of processes
 }
 
 // luck is where chance comes from: one stream for each matter, so that one more draw here moves nothing there.
@@ -253,8 +254,19 @@ func (s *Sim) overBudget(now time.Time) bool {
 	if s.trace.steps-s.daySteps <= budget {
 		return false
 	}
-	s.fail("the work settles", fmt.Sprintf("one day has taken more than %d steps", budget))
+	s.fail("the work settles", fmt.Sprintf("one day has taken more than %d steps; open are\n%s", budget, s.open()))
 	return true
+}
+
+// open lists the actions that have not ended.
+func (s *Sim) open() string {
+	var b strings.Builder
+	rows, _ := s.store.Actions(s.ctx, store.ActionFilter{States: []store.ActionState{store.ActionPlanned, store.ActionCalling, store.ActionUnclear}})
+	for _, a := range rows {
+		fmt.Fprintf(&b, "%s %s of %s: %s since %s, %d attempts, next at %s, after %v: %s\n", a.ID, a.Verb, a.Target, a.State,
+			a.CreatedAt.Format(time.DateTime), a.Attempts, a.NextAt.Format(time.DateTime), a.After, a.Problem)
+	}
+	return b.String()
 }
 
 // reap takes back what has come to its end.

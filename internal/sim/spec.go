@@ -74,7 +74,7 @@ func Draw(seed uint64, days int) Spec {
 		s.Shared, s.Processes = true, 1+r.IntN(3)
 	}
 	for i := range pick(r, 1, 1, 1, 2) { // worlds are small: what goes wrong in a large one does so in a small one
-		a := account{name: fmt.Sprintf("acc%d", i+1), cloud: pick(r, "aws", "aws", "openstack", "alibaba", "tencent"), regions: []string{"r1"}, instances: 1 + r.IntN(2)}
+		a := account{name: fmt.Sprintf("acc%d", i+1), cloud: pick(r, "aws", "aws", "openstack", "alibaba", "tencent"), regions: []string{"r1"}, instances: pick(r, 1, 1, 2, 2, 3)}
 		if r.IntN(6) == 0 {
 			a.regions = append(a.regions, "r2")
 		}
@@ -127,7 +127,9 @@ func drawRule(r *rand.Rand, name string) rule {
 
 func drawKeep(r *rand.Rand, p *rule) {
 	p.fromTag, p.daily, p.within = false, 0, 0
-	p.last = 1 + r.IntN(4)
+	if p.last = 1 + r.IntN(6); r.IntN(4) == 0 {
+		p.last = 1
+	}
 	switch r.IntN(5) {
 	case 0:
 		p.fromTag = true

@@ -254,7 +254,7 @@ func (p *Provider) disk(region string, v *types.Volume) cloud.Disk {
 func (p *Provider) snapshot(region string, s *types.Snapshot) cloud.Snapshot {
 	tags := tagsOf(s.Tags)
 	out := cloud.Snapshot{
-		Ref: p.ref(region, cloud.KindSnapshot, s.SnapshotId), Name: tags.Value(nameTag), Disk: sdk.ToString(s.VolumeId),
+		Ref: p.ref(region, cloud.KindSnapshot, s.SnapshotId), Name: tags.Value(nameTag), Disk: diskOf(s),
 		Size: int64(sdk.ToInt32(s.VolumeSize)) * gib, State: snapshotState(s.State), Detail: string(s.State),
 		Managed: managed(tags), Encrypted: sdk.ToBool(s.Encrypted), Tags: tags, CreatedAt: utc(s.StartTime),
 		Progress: progress(s.Progress),
@@ -344,4 +344,15 @@ func imageState(s types.ImageState) cloud.State {
 		return cloud.StateRetired
 	}
 	return cloud.StateUnknown
+}
+
+// noVolume is what EC2 gives as the volume of a snapshot that was copied: "an arbitrary volume ID that you should not use".
+const noVolume = "vol-ffffffff"
+
+// diskOf is the volume that a snapshot was taken of; empty for a copy.
+func diskOf(s *types.Snapshot) string {
+	if id := sdk.ToString(s.VolumeId); id != noVolume {
+		return id
+	}
+	return ""
 }

@@ -65,6 +65,18 @@ func (c *Cloud) AddDisk(region string, d cloud.Disk) cloud.Disk {
 	return v
 }
 
+// AddSnapshot makes a snapshot as a person does: it is ready at once, and of a disk that need not be there.
+func (c *Cloud) AddSnapshot(region string, s cloud.Snapshot) cloud.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, r := c.Now(), c.mustRegion(region)
+	id := c.newID("snap")
+	s.Ref, s.CreatedAt = c.ref(r, cloud.KindSnapshot, id), stamp(now)
+	r.ofDisk[s.Disk]++
+	v, _ := seeSnapshot(r.snapshots.add(&thing[cloud.Snapshot]{id: id, life: c.birth(now, 0, ""), val: s}), now)
+	return v
+}
+
 // Attach puts a disk on an instance, and Detach takes it off. Either says whether both are there and it fits.
 func (c *Cloud) Attach(disk, instance cloud.Ref) bool {
 	c.mu.Lock()
