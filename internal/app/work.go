@@ -284,6 +284,7 @@ func (a *App) Start(ctx context.Context, now time.Time, p plan.Plan, req run.Req
 		return r, err
 	}
 	a.observe(Event{At: now, What: "started", Policy: req.Policy, Run: r.ID, Text: fmt.Sprintf("%d actions", len(ids)), N: len(ids)})
+	slices.Sort(ids) // they are hashes: so the places come in turns, and none has all slots to itself
 	for _, id := range ids {
 		if err := a.wake(ctx, actionKey(id), job.Act, now); err != nil {
 			return r, err
