@@ -22,6 +22,7 @@ type bench struct {
 	dir   string // for what is written on the way
 	runs  int
 	lines []line
+	notes []string // sentences below the table
 }
 
 func main() {

@@ -100,6 +100,9 @@ where "far" is said.
 	for _, l := range b.lines {
 		fmt.Fprintf(&out, "| %s | %s %s | %s | %s | %s |\n", l.What, number(l.Figure), l.Unit, l.Target, l.verdict(), l.how())
 	}
+	for _, note := range b.notes {
+		out.WriteString("\n" + note + "\n")
+	}
 	return out.Bytes()
 }
 
