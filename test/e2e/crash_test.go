@@ -65,13 +65,14 @@ func TestKillLoop(t *testing.T) {
 	for _, db := range []struct {
 		name          string
 		worlds, kills int
-		inSlot        int // after so many kills the next slot has come, whatever became of this one
-		serves        int // in a hundred
+		inSlot        int           // after so many kills the next slot has come, whatever became of this one
+		serves        int           // in a hundred
+		within        time.Duration // the longest that a process lives
 		server        func(t *testing.T) *pgtest.Server
 	}{
-		{"SQLite", 10, 21, 3, 50, func(*testing.T) *pgtest.Server { return nil }},
+		{"SQLite", 10, 21, 3, 50, 2 * time.Second, func(*testing.T) *pgtest.Server { return nil }},
 		// Here a call that was cut off keeps its action for a minute, and apply waits for that; serve goes on with the next slot.
-		{"PostgreSQL", 14, 15, 1, 70, pgtest.Start},
+		{"PostgreSQL", 14, 15, 1, 85, 5 * time.Second, pgtest.Start},
 	} {
 		t.Run(db.name, func(t *testing.T) {
 			t.Parallel()
@@ -86,8 +87,8 @@ func TestKillLoop(t *testing.T) {
 				for what, n := range map[string]int64{
 					"kills with a call under way": sum.midCall.Load(), "kills of serve": sum.serving.Load(), "snapshots deleted": sum.gone.Load(), "answers lost": sum.lost.Load(),
 				} {
-					if n < 20 {
-						t.Errorf("%s: got %d, want 20 at least: the test kills too early or too late", what, n)
+					if n < 10 { // on a machine that does much else; else it is a multiple
+						t.Errorf("%s: got %d, want 10 at least: the test kills too early or too late", what, n)
 					}
 				}
 			})
@@ -106,7 +107,7 @@ func TestKillLoop(t *testing.T) {
 							if n%db.inSlot == 0 {
 								w.next()
 							}
-							w.kill(db.serves, &sum)
+							w.kill(db.serves, db.within, &sum)
 						}
 					}()
 					w.finish()
@@ -181,7 +182,7 @@ func (w *crashWorld) begin() {
 		}
 	}
 	w.front.hold(5*time.Millisecond, 80*time.Millisecond)
-	w.front.feel(moods{lose: 15, cut: 1, throttle: 3})
+	w.front.feel(moods{lose: 25, cut: 1, throttle: 3})
 }
 
 // oldest are backups of the first slot, each of another instance.
@@ -215,17 +216,17 @@ func (w *crashWorld) backupsNow() map[string]*recovery {
 }
 
 // kill starts an apply or a serve and kills it as kill -9 does: some time after its start, or in the middle of a call.
-func (w *crashWorld) kill(serves int, sum *tally) {
+func (w *crashWorld) kill(serves int, within time.Duration, sum *tally) {
 	w.t.Helper()
 	args := []string{"apply", "--yes"}
 	if w.random.IntN(100) < serves {
 		args = []string{"serve", "--listen", ""}
 		sum.serving.Add(1)
 	}
-	limit := time.Duration(w.random.Int64N(int64(time.Second)))
+	limit := time.Duration(w.random.Int64N(int64(within / 2)))
 	var called <-chan struct{}
 	if w.random.IntN(3) > 0 {
-		limit, called = 2*time.Second, w.front.after(1+w.random.IntN(6), "")
+		limit, called = within, w.front.after(1+w.random.IntN(6), "")
 	}
 	p := w.start(args[0], args...)
 	select {
