@@ -202,7 +202,6 @@ func (s *Sim) missesAreVisible(now time.Time) {
 	if s.counts["edits"]+s.counts["clock steps"]+s.counts["databases lost"] > 0 {
 		return // then it may have been right to leave it out
 	}
-	list := s.incidents()
 	for _, r := range s.spec.Policies {
 		for _, t := range s.model.list() {
 			last := tagsSince{}
@@ -216,16 +215,23 @@ func (s *Sim) missesAreVisible(now time.Time) {
 				if s.served(r, t, slot) || s.aliveIn(slot, slot.Add(r.catchUp)) < time.Hour {
 					continue
 				}
-				known := slices.ContainsFunc(list, func(in store.Incident) bool {
-					return (in.Account == t.ref.Account || in.Policy == r.name) && in.OpenedAt.Before(slot.Add(r.catchUp+6*time.Hour)) && in.LastAt.After(slot.Add(-6*time.Hour))
-				})
-				if !known {
-					s.fail("law 9", fmt.Sprintf("%s has no backup by %s of the slot %s, and nothing on record says why", t.ref, r.name, slot.Format(time.DateTime)), t.ref.ID, slot.Format("15:04"))
+				entries, err := s.store.Audit(s.ctx, store.AuditFilter{Since: slot.Add(-6 * time.Hour), Until: slot.Add(r.catchUp + 6*time.Hour)})
+				if err != nil || !slices.ContainsFunc(entries, func(e store.AuditEntry) bool { return e.Outcome != "ok" }) {
+					s.fail("law 9", fmt.Sprintf("%s has no backup by %s of the slot %s, and nothing on record says why", t.ref, r.name, slot.Format(time.DateTime)), s.around(slot)...)
 					return
 				}
 			}
 		}
 	}
+}
+
+// around gives the words that find the hours after a slot in the trace.
+func (s *Sim) around(slot time.Time) []string {
+	var out []string
+	for h := range 5 {
+		out = append(out, dayAndHour(slot.Add(time.Duration(h)*time.Hour)))
+	}
+	return out
 }
 
 // served says whether the slot has, or had, something made for it that came to be complete, or that a person removed.

@@ -147,8 +147,8 @@ func (s *Sim) actCopy() string {
 		return ""
 	}
 	c := s.cloudOf(t)
-	copied := cloud.Snapshot{Name: "copy of a snapshot", Disk: t.disk, Tags: t.tags, Size: memcloud.GiB}
-	if s.luck.people.IntN(2) == 0 { // as on AWS, where the name is a tag, and a copy is of no disk
+	copied := cloud.Snapshot{Name: "copy of a snapshot", Disk: pick(s.luck.people, t.disk, ""), Tags: t.tags, Size: memcloud.GiB}
+	if c.Provider().Traits().NameTag != "" { // where the name is a tag it goes along, and a copy is of no disk
 		copied.Name, copied.Disk = t.name, ""
 	}
 	snap := c.AddSnapshot(t.ref.Region, copied)

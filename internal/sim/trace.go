@@ -18,8 +18,12 @@ type event struct {
 }
 
 func (e event) String() string {
-	day := int(e.at.Sub(epoch)/(24*time.Hour)) + 1
-	return strings.TrimRight(fmt.Sprintf("day %2d %s  %-7s %s  %s", day, e.at.Format("15:04:05.000"), e.who, e.what, e.note), " ")
+	return strings.TrimRight(fmt.Sprintf("%s:%s  %-7s %s  %s", dayAndHour(e.at), e.at.Format("04:05.000"), e.who, e.what, e.note), " ")
+}
+
+// dayAndHour is how every line of the trace begins.
+func dayAndHour(at time.Time) string {
+	return fmt.Sprintf("day %2d %s", int(at.Sub(epoch)/(24*time.Hour))+1, at.Format("15"))
 }
 
 // trace is everything that happened, and a digest of it.
@@ -30,7 +34,7 @@ type trace struct {
 }
 
 // longest is how many events are kept; the digest covers all.
-const longest = 20000
+const longest = 100_000
 
 func (t *trace) add(e event) {
 	h := fnv.New64a()
@@ -45,14 +49,16 @@ func (t *trace) add(e event) {
 // short is what a person reads: the last loud lines, and before them whatever names one of the words.
 func (t *trace) short(lines int, words ...string) string {
 	var out []string
-	recent := 0
-	for i := len(t.events) - 1; i >= 0 && len(out) < lines; i-- {
-		e := t.events[i]
+	recent, about := 0, 0
+	for _, e := range slices.Backward(t.events) {
 		text := e.String()
-		about := slices.ContainsFunc(words, func(w string) bool { return w != "" && strings.Contains(text, w) })
-		if e.loud && recent < lines/3 || about {
+		switch named := slices.ContainsFunc(words, func(w string) bool { return w != "" && strings.Contains(text, w) }); {
+		case e.loud && recent < lines/3:
 			out = append(out, text)
 			recent++
+		case named && about < lines && (e.loud || !strings.Contains(text, "store.") && !strings.HasSuffix(text, " begins") && !strings.HasSuffix(text, " is over")):
+			out = append(out, text)
+			about++
 		}
 	}
 	slices.Reverse(out)
