@@ -96,7 +96,7 @@ func writeForeseen(path string) error {
 	f.Format, f.TakenAt = 1, at
 	f.Accounts = []inventory.Account{{
 		Name: account, Capabilities: []cloud.Capability{cloud.Snapshots, cloud.SnapshotSets, cloud.Tagging},
-		Traits: cloud.Traits{Cloud: "aws", MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ConsistentSets: true},
+		Traits: cloud.Traits{Cloud: "aws", MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ConsistentSets: true, NameTag: "Name"},
 	}}
 	for _, k := range cloud.Kinds() {
 		f.Looks = append(f.Looks, look{cloud.Scope{Account: account, Region: region, Kind: k}, inventory.Look{SeenAt: at}})

@@ -1,6 +1,7 @@
 package fakeaws
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -152,8 +153,24 @@ func canonical(r *http.Request, body []byte, signed []string) string {
 	return b.String()
 }
 
+// canonicalQuery sorts by the names as they are encoded, and then by the values; Encode sorts by what they stand for.
 func canonicalQuery(q url.Values) string {
-	return strings.ReplaceAll(q.Encode(), "+", "%20") // Encode sorts by key
+	encode := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+	var pairs [][2]string
+	for k, values := range q {
+		for _, v := range values {
+			pairs = append(pairs, [2]string{encode(k), encode(v)})
+		}
+	}
+	slices.SortFunc(pairs, func(a, b [2]string) int { return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1])) })
+	var out strings.Builder
+	for i, p := range pairs {
+		if i > 0 {
+			out.WriteByte('&')
+		}
+		out.WriteString(p[0] + "=" + p[1])
+	}
+	return out.String()
 }
 
 func hexSHA(s string) string {
