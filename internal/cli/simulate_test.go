@@ -46,7 +46,7 @@ func simulatedStock() stock {
 	s := stock{at: at, world: inventory.World{
 		Accounts: map[string]inventory.Account{"web": {
 			Name: "web", Capabilities: []cloud.Capability{cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.Tagging},
-			Traits: cloud.Traits{Cloud: "aws", MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ConsistentSets: true},
+			Traits: cloud.Traits{Cloud: "aws", MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ConsistentSets: true, NameTag: "Name"},
 		}},
 		Looks: map[cloud.Scope]inventory.Look{},
 	}}

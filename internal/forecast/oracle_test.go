@@ -131,21 +131,21 @@ func (o *oracle) do(now time.Time, a plan.Action) {
 	if a.Verb.Creates() {
 		o.done[a.ID] = plan.Past{Done: true}
 	}
-	snapshot := func(disk string, tags cloud.Tags) string {
+	snapshot := func(name, disk string, tags cloud.Tags) string {
 		o.made++
 		ref := cloud.Ref{Account: a.Place.Account, Region: a.Place.Region, Kind: cloud.KindSnapshot, ID: fmt.Sprintf("snap-new-%06d", o.made)}
-		w.Snapshots = append(w.Snapshots, cloud.Snapshot{Ref: ref, Disk: disk, Size: 1 << 30, State: cloud.StateReady, Tags: tags, CreatedAt: now})
+		w.Snapshots = append(w.Snapshots, cloud.Snapshot{Ref: ref, Name: name, Disk: disk, Size: 1 << 30, State: cloud.StateReady, Tags: tags, CreatedAt: now})
 		return ref.ID
 	}
 	switch a.Verb {
 	case plan.TakeSnapshotSet:
 		for _, d := range a.Set.Disks {
-			snapshot(d, a.Set.Tags)
+			snapshot(a.Set.Name, d, a.Set.Tags)
 		}
 	case plan.TakeSnapshot:
-		snapshot(a.Snapshot.Disk, a.Snapshot.Tags)
+		snapshot(a.Snapshot.Name, a.Snapshot.Disk, a.Snapshot.Tags)
 	case plan.TakeImage:
-		on := snapshot("", nil) // this cloud does not tag what an image stands on
+		on := snapshot("", "", nil) // this cloud does not tag what an image stands on
 		o.made++
 		w.Images = append(w.Images, cloud.Image{
 			Ref:  cloud.Ref{Account: a.Place.Account, Region: a.Place.Region, Kind: cloud.KindImage, ID: fmt.Sprintf("ami-new-%06d", o.made)},

@@ -161,11 +161,11 @@ func drawBackup(t *rapid.T, w *inventory.World, pol policy.Policy, name string, 
 		tags = tags.With(cloud.TagParts, fmt.Sprint(parts+1))
 	}
 	for d := range parts {
-		w.Snapshots = append(w.Snapshots, cloud.Snapshot{Ref: ref(cloud.KindSnapshot, d), Disk: inst.Disks[d].Disk, State: state, Tags: tags, CreatedAt: at, Size: 3 << 30})
+		w.Snapshots = append(w.Snapshots, cloud.Snapshot{Ref: ref(cloud.KindSnapshot, d), Name: "x-" + id, Disk: inst.Disks[d].Disk, State: state, Tags: tags, CreatedAt: at, Size: 3 << 30})
 	}
 	switch standing {
 	case "doubled":
-		w.Snapshots = append(w.Snapshots, cloud.Snapshot{Ref: ref(cloud.KindSnapshot, 9), Disk: inst.Disks[0].Disk, State: cloud.StateFailed, Tags: tags, CreatedAt: at.Add(-3 * time.Hour), Size: 3 << 30})
+		w.Snapshots = append(w.Snapshots, cloud.Snapshot{Ref: ref(cloud.KindSnapshot, 9), Name: "x-" + id, Disk: inst.Disks[0].Disk, State: cloud.StateFailed, Tags: tags, CreatedAt: at.Add(-3 * time.Hour), Size: 3 << 30})
 	case "foreign":
 		if parts == 1 { // what a person's image stands on stays, whatever the rule says
 			w.Images = append(w.Images, cloud.Image{Ref: ref(cloud.KindImage, 0), Name: "by-hand", State: cloud.StateReady, Snapshots: []string{ref(cloud.KindSnapshot, 0).ID}, CreatedAt: at})
