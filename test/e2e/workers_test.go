@@ -135,7 +135,7 @@ func TestWorkersDie(t *testing.T) {
 			t.Errorf("%s has ended: %s", m.name, m.cmd.ProcessState)
 		}
 	}
-	slots := f.whole(crewInstances, patience)
+	slots := f.whole(crewInstances, crewPatience)
 	for _, m := range mates {
 		m.stop()
 	}
@@ -232,7 +232,7 @@ func TestDatabaseGoesAway(t *testing.T) {
 		}
 		t.Logf("after %s, with %d actions planned, the next call came after %s", way.name, left, round(began.Sub(back)))
 	}
-	slots := f.whole(crewInstances, patience)
+	slots := f.whole(crewInstances, crewPatience)
 	for _, m := range mates {
 		m.stop()
 	}
@@ -292,7 +292,7 @@ func TestTakeOverOnAFile(t *testing.T) {
 		})
 		pause(t.Context(), 3*time.Second) // that much is given to what the dead one sent
 	}
-	slots := f.whole(instances, patience)
+	slots := f.whole(instances, crewPatience)
 	m.stop()
 	f.judge(slots, instances)
 	if len(slots) != kills {
