@@ -57,8 +57,12 @@ func TestForecastIsWhatHappens(t *testing.T) {
 			w.paces = survey.Options{MinPoll: 4 * time.Minute, MaxPoll: 8 * time.Minute, Every: 12 * time.Hour} // a month need not be polled by the second
 			w.start()
 			tags := []map[string]string{
-				{"SnapshotDaily": "3", "often": "yes"}, {"SnapshotDaily": "6", "calendar": "yes"}, {"calendar": "yes", "often": "yes"},
-				{"SnapshotDaily": "many", "often": "yes"}, {"often": "yes"}, {},
+				{"SnapshotDaily": "3", "often": "yes"},
+				{"SnapshotDaily": "6", "calendar": "yes"},
+				{"calendar": "yes", "often": "yes"},
+				{"SnapshotDaily": "many", "often": "yes"},
+				{"often": "yes"},
+				{},
 			}
 			ids := w.fake.AddInstances("us-east-1", len(tags), 1, func(i int) map[string]string { return tags[i] })
 			w.until(epoch.AddDate(0, 0, 4).Add(11*time.Hour + 17*time.Minute))

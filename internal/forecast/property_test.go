@@ -33,7 +33,7 @@ func drawRules(t *rapid.T) policy.Rules {
 		fmt.Fprintf(&b, "      select:   %s\n", pick("select", `{ accounts: [web, lab] }`, `{ tags: { daily: "*" } }`, `{ accounts: [web], except: { tags: { role: scratch } } }`, `{ accounts: [web, lab], regions: [eu-west-1, one] }`))
 		fmt.Fprintf(&b, "      schedule: %s\n", pick("schedule",
 			`{ cron: "0 2 * * *", time-zone: Europe/Berlin, catch-up: 6h }`, `{ cron: "30 2 * * *", time-zone: America/New_York }`, `{ cron: "0 0 * * *" }`,
-			`{ cron: "0 */6 * * *", catch-up: 20h }`, `{ every: 5h }`, `{ every: 90s, catch-up: 1m }`, `{ cron: "15 3 * * 1" , time-zone: Australia/Lord_Howe}`, `{ cron: "0 * * * *", time-zone: Asia/Kolkata }`))
+			`{ cron: "0 */6 * * *", catch-up: 20h }`, `{ every: 5h }`, `{ every: 3630s, catch-up: 1m }`, `{ cron: "15 3 * * 1" , time-zone: Australia/Lord_Howe}`, `{ cron: "0 * * * *", time-zone: Asia/Kolkata }`))
 		fmt.Fprintf(&b, "      method:   %s\n", pick("method", "snapshots", "image"))
 		fmt.Fprintf(&b, "      keep:     %s\n", pick("keep",
 			"{ last: 1 }", "{ last: 4 }", "{ daily: 3 }", "{ hourly: 5, daily: 2 }", "{ within: 30h }", "{ last: 2, weekly: 2, within: 90m }", "{ last: { from-tag: daily, default: 2 } }",
@@ -186,7 +186,7 @@ func TestForecastIsWhatPlansDo(t *testing.T) {
 		now = now.Add(time.Duration(rapid.IntRange(0, 24*3600-1).Draw(t, "second")) * time.Second)
 		days := rapid.IntRange(0, 9).Draw(t, "days")
 		for _, p := range rules.Policies {
-			days = min(days, int(50*p.Backup.When.Period()/(24*time.Hour))) // the oracle is slow
+			days = min(days, int(25*p.Backup.When.Period()/(24*time.Hour))) // the oracle is slow
 		}
 		agrees(t, Input{Now: now, Rules: rules, World: drawWorld(t, rules, now), Days: days})
 	})
