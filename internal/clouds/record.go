@@ -1,6 +1,7 @@
 package clouds
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -67,11 +68,11 @@ func (r *Record) Sink(_ context.Context, rec intercept.Record) {
 }
 
 func (r *Record) entry(rec intercept.Record) store.AuditEntry {
-	e := store.AuditEntry{At: rec.Start, Who: r.who, What: rec.Call.Op, Ref: refText(rec.Call), Action: rec.Call.Action, Outcome: "ok"}
+	e := store.AuditEntry{At: rec.Start, Who: r.who, What: rec.Call.Op, Ref: refText(rec.Call), Action: rec.Call.Action, Outcome: "ok", Request: rec.RequestID}
 	if rec.Err != nil {
 		e.Outcome, e.Detail = cloud.ClassName(rec.Err), rec.Err.Error()
 		if ce, ok := errors.AsType[*cloud.Error](rec.Err); ok {
-			e.Code, e.Request = ce.Code, ce.RequestID
+			e.Code, e.Request = ce.Code, cmp.Or(ce.RequestID, rec.RequestID)
 		}
 	}
 	return e

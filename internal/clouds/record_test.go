@@ -20,6 +20,12 @@ func wrote(action string) intercept.Record {
 	return intercept.Record{Call: cloud.Call{Op: "snapshot.create", Class: cloud.Write, Action: action, Ref: cloud.Ref{Account: "web", Region: "r", Kind: cloud.KindDisk, ID: "vol-1"}}}
 }
 
+// noted is the call as it is when the cloud numbered its request.
+func noted(rec intercept.Record, err error) intercept.Record {
+	rec.RequestID, rec.Err = "req-2", err
+	return rec
+}
+
 func TestRecordKeepsWritesAndFailedLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memory{}
@@ -31,7 +37,9 @@ func TestRecordKeepsWritesAndFailedLooks(t *testing.T) {
 			{Call: listing, Err: denied},
 			{Call: listing, Err: context.Canceled},
 			{Call: cloud.Call{Op: "region.list", Class: cloud.Read, Account: "web"}, Err: denied},
-			wrote("a-1"),
+			noted(wrote("a-1"), nil),
+			noted(wrote("a-2"), denied), // whose own id is that of the refusal
+			noted(wrote("a-3"), context.Canceled),
 			{Call: cloud.Call{Op: "snapshot.delete", Class: cloud.Write}, Err: context.Canceled},
 		} {
 			r.Sink(t.Context(), rec)
@@ -43,7 +51,8 @@ func TestRecordKeepsWritesAndFailedLooks(t *testing.T) {
 		}
 		want := []string{
 			"ann snapshot.list web/r/snapshot denied UnauthorizedOperation req-1 ", "ann region.list web denied UnauthorizedOperation req-1 ",
-			"ann snapshot.create web/r/disk/vol-1 ok   a-1", "ann snapshot.delete  canceled   ",
+			"ann snapshot.create web/r/disk/vol-1 ok  req-2 a-1",
+			"ann snapshot.create web/r/disk/vol-1 denied UnauthorizedOperation req-1 a-2", "ann snapshot.create web/r/disk/vol-1 canceled  req-2 a-3", "ann snapshot.delete  canceled   ",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("the record holds\n%q, want\n%q", got, want)

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/stint-cloud/stint/internal/cloud"
 )
 
 // onlyOwnAnswers refuses a success whose body is not the action's own answer. The SDK would take an empty body, or a
@@ -19,6 +21,18 @@ import (
 // would believe that every backup is gone.
 func onlyOwnAnswers(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("OnlyOwnAnswers", checkAnswer), middleware.After)
+}
+
+// noteRequests tells whoever watches the id of each request, at the end of every attempt.
+func noteRequests(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("NoteRequests", noteRequest), middleware.Before)
+}
+
+func noteRequest(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	out, metadata, err := next.HandleDeserialize(ctx, in)
+	id, _ := awsmiddleware.GetRequestIDMetadata(metadata)
+	cloud.NoteRequest(ctx, id)
+	return out, metadata, err
 }
 
 const headSize = 1024 // of an answer, in which its root element has to begin

@@ -85,7 +85,7 @@ func subject(t *testing.T) cloudtest.Subject {
 			f.EditImage(ref.Region, ref.ID, func(m *fakeaws.Image) { m.Protection = "enabled-without-cooldown" })
 			t.Cleanup(func() { f.EditImage(ref.Region, ref.ID, func(m *fakeaws.Image) { m.Protection = "" }) })
 		},
-		InstanceType: "t3.micro", Network: "subnet-0123456789abcdef0", LaunchTokens: true, DiskTokens: true,
+		InstanceType: "t3.micro", Network: "subnet-0123456789abcdef0", LaunchTokens: true, DiskTokens: true, RequestIDs: true,
 		ImagesStand: true, ImageTagsSnapshots: true,
 	}
 }

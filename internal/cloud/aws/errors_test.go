@@ -79,6 +79,31 @@ func TestErrorClasses(t *testing.T) {
 	}
 }
 
+// TestRequestIsNoted: each good answer and each refusal has an id of its own; a lost answer has none, and the earlier one is
+// not taken for it.
+func TestRequestIsNoted(t *testing.T) {
+	f := fakeaws.New(fakeaws.Options{})
+	p := open(t, f)
+	ref := cloud.Ref{Account: account, Region: region, Kind: cloud.KindImage, ID: unknown(cloud.KindImage, 1)}
+	ctx, id := cloud.WatchRequest(t.Context())
+	seen := map[string]bool{"": true}
+	for range 3 {
+		err := p.DeleteImage(ctx, ref)
+		if e, ok := errors.AsType[*cloud.Error](err); !ok || seen[id.Get()] || e.RequestID != id.Get() {
+			t.Errorf("DeleteImage: got request id %q and %#v, want a new one, the error's", id.Get(), err)
+		}
+		seen[id.Get()] = true
+		if _, err := p.Regions(ctx); err != nil || seen[id.Get()] {
+			t.Errorf("Regions: got request id %q (and earlier %v) and %v, want a new one", id.Get(), seen, err)
+		}
+		seen[id.Get()] = true
+	}
+	f.SetFault(once("DeregisterImage", &fakeaws.Fault{Cut: true}))
+	if err := p.DeleteImage(ctx, ref); !errors.Is(err, cloud.ErrTransient) || id.Get() != "" {
+		t.Errorf("DeleteImage whose answer is lost: got request id %q and %v, want none and ErrTransient", id.Get(), err)
+	}
+}
+
 // Deregistered before is gone: the delete is done. (To launch from it, it is not as the plan saw it.)
 func TestUnavailableImageIsGoneForItsDelete(t *testing.T) {
 	p := &Provider{codes: codes()}

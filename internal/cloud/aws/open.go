@@ -131,11 +131,12 @@ func Open(ctx context.Context, c Config) (*Provider, error) {
 	}, nil
 }
 
-// onceEC2 makes every call one request, whatever the environment says of retries, and holds answers to EC2's form.
+// onceEC2 makes every call one request, whatever the environment says of retries, tells its id, and holds answers to
+// EC2's form.
 func onceEC2(o *ec2.Options) {
 	o.Retryer = sdk.NopRetryer{}
 	o.RetryMaxAttempts = 1
-	o.APIOptions = append(o.APIOptions, onlyOwnAnswers)
+	o.APIOptions = append(o.APIOptions, onlyOwnAnswers, noteRequests)
 }
 
 func onceSTS(o *sts.Options) {

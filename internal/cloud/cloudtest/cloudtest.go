@@ -61,6 +61,9 @@ type Subject struct {
 	// Unprovokable are the classes that no code of this cloud ever means, such as ErrUnsupported.
 	Unprovokable []error
 
+	// RequestIDs says that the cloud numbers its requests and that the provider notes the numbers.
+	RequestIDs bool
+
 	// Requests is how many requests the account has answered so far, to prove that none was made. Nil when unknown.
 	Requests func() int
 
@@ -97,7 +100,7 @@ type testCase struct {
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	t.Run("Abilities", func(t *testing.T) { abilities(t, h) })
-	for _, list := range [][]testCase{listingCases(), pagingCases(), snapshotCases(), setCases(), imageCases(), makingCases(), taggingCases(), errorCases()} {
+	for _, list := range [][]testCase{listingCases(), pagingCases(), snapshotCases(), setCases(), imageCases(), makingCases(), taggingCases(), errorCases(), requestCases()} {
 		for _, c := range list {
 			t.Run(c.name, func(t *testing.T) {
 				for _, need := range c.needs {

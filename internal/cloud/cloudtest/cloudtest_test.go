@@ -48,6 +48,8 @@ func bugs() map[string]string {
 		"ignores-context":       "ErrorsUnderCancelledContext",
 		"set-tags-replaces":     "TagsOnInstance",
 		"leaks-goroutine":       "PagesBrokenOff",
+		"request-id-lost":       "RequestIDsOfSnapshots",
+		"request-id-stays":      "RequestIDsOfSnapshots",
 	}
 }
 
@@ -125,7 +127,7 @@ func TestBuggy(t *testing.T) {
 			},
 			Settle:  func(*testing.T, cloud.Ref) { now.Add(120) },
 			Unknown: func(kind cloud.Kind, n int) string { return fmt.Sprintf("%s-%017x", kind, 1<<40+n) },
-			Slow:    true, PageSize: 3, InstanceType: "small", LaunchTokens: true, DiskTokens: true, ImagesStand: true, ImageTagsSnapshots: true,
+			Slow:    true, PageSize: 3, InstanceType: "small", LaunchTokens: true, DiskTokens: true, ImagesStand: true, ImageTagsSnapshots: true, RequestIDs: true,
 			Provoke: func(_ *testing.T, op string, class error, after bool) { c.Provoke(op, class, after) },
 			Requests: func() (n int) {
 				for _, calls := range c.Calls() {
@@ -264,6 +266,12 @@ func (b *buggy) DeleteImage(ctx context.Context, ref cloud.Ref) error {
 }
 
 func (b *buggy) DeleteSnapshot(ctx context.Context, ref cloud.Ref) error {
+	switch b.bug {
+	case "request-id-lost":
+		defer cloud.NoteRequest(ctx, "")
+	case "request-id-stays":
+		defer cloud.NoteRequest(ctx, "req-1")
+	}
 	err := b.hands.DeleteSnapshot(ctx, ref)
 	e, ok := errors.AsType[*cloud.Error](err)
 	if !ok {

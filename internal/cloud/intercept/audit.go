@@ -15,6 +15,10 @@ type Record struct {
 	Start time.Time // UTC
 	Took  time.Duration
 	Err   error // nil when it went well
+
+	// RequestID is the number that the cloud gave to the last request of the call; empty when it gave none, no answer
+	// came, or the provider tells none.
+	RequestID string
 }
 
 // Sink takes what Audit sees. It is called once for each call, after it, at the same time by many callers, under the
@@ -26,8 +30,9 @@ func Audit(sink Sink) cloud.Interceptor {
 	return func(next cloud.Invoke) cloud.Invoke {
 		return func(ctx context.Context, call cloud.Call) error {
 			start := time.Now()
-			err := next(ctx, call)
-			sink(ctx, Record{Call: call, Start: start.UTC(), Took: time.Since(start), Err: err})
+			watched, id := cloud.WatchRequest(ctx)
+			err := next(watched, call)
+			sink(ctx, Record{Call: call, Start: start.UTC(), Took: time.Since(start), Err: err, RequestID: id.Get()})
 			return err
 		}
 	}

@@ -49,6 +49,30 @@ func chain(next cloud.Invoke, around ...cloud.Interceptor) cloud.Invoke {
 	return next
 }
 
+// TestAuditTellsTheRequest: of all tries the last one's id, through whatever is in between, and to each of several sinks.
+func TestAuditTellsTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		sink := func(_ context.Context, r intercept.Record) { got = append(got, r.RequestID) }
+		ids, n := []string{"req-1", "req-2", ""}, 0
+		invoke := chain(func(ctx context.Context, _ cloud.Call) error {
+			cloud.NoteRequest(ctx, ids[n])
+			if n++; n == 1 {
+				return broken(cloud.ErrThrottled, 0)
+			}
+			return nil
+		}, intercept.Audit(sink), intercept.Audit(sink), intercept.Retry(intercept.RetryOptions{}), intercept.Pace(limited(intercept.Limit{Ceiling: 100})))
+		for range 2 {
+			if err := invoke(t.Context(), write(true)); err != nil {
+				t.Fatalf("the call: got %v, want no error", err)
+			}
+		}
+		if want := []string{"req-2", "req-2", "", ""}; !slices.Equal(got, want) {
+			t.Errorf("the sinks were told %q, want %q: the second try's, and none where the answer names none", got, want)
+		}
+	})
+}
+
 func TestRetryRepeatsOnlyWhatMayBeRepeated(t *testing.T) {
 	transient, throttled := broken(cloud.ErrTransient, 0), broken(cloud.ErrThrottled, 0)
 	unknown := &cloud.Error{Op: "x", Code: "NeverHeard"}

@@ -22,6 +22,7 @@ type Cloud struct {
 	mu      sync.Mutex
 	regions map[string]*region
 	counter uint64
+	request uint64 // how many there were
 	calls   map[string]int
 	faults  map[string][]fault
 	fates   map[string][]Fate // by the id of the source, "" for any
@@ -82,7 +83,7 @@ func refuse(class error, code, format string, args ...any) *refusal {
 	return &refusal{class: class, code: code, text: fmt.Sprintf(format, args...)}
 }
 
-// call is the frame of every call: count it, let fate have its say, take the lock, put the refusal into an Error.
+// call is the frame of every call: count it, number it, let fate have its say, take the lock, put the refusal into an Error.
 func call[T any](ctx context.Context, c *Cloud, op string, ref cloud.Ref, f func(now time.Time) (T, error)) (T, error) {
 	var zero T
 	if err := ctx.Err(); err != nil {
@@ -91,20 +92,23 @@ func call[T any](ctx context.Context, c *Cloud, op string, ref cloud.Ref, f func
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls[op]++
+	c.request++
+	id := fmt.Sprintf("req-%06d", c.request)
+	cloud.NoteRequest(ctx, id)
 	fault, faulty := c.takeFault(op)
 	if faulty && !fault.after {
-		return zero, &cloud.Error{Op: op, Ref: ref, Class: fault.class, Code: fault.code, After: fault.stay, Err: errors.New("provoked")}
+		return zero, &cloud.Error{Op: op, Ref: ref, Class: fault.class, Code: fault.code, RequestID: id, After: fault.stay, Err: errors.New("provoked")}
 	}
 	out, err := f(c.Now())
 	if err != nil {
-		e := &cloud.Error{Op: op, Ref: ref, Err: err}
+		e := &cloud.Error{Op: op, Ref: ref, RequestID: id, Err: err}
 		if r, ok := errors.AsType[*refusal](err); ok {
 			e.Class, e.Code = r.class, r.code
 		}
 		return zero, e
 	}
 	if faulty {
-		return zero, &cloud.Error{Op: op, Ref: ref, Class: fault.class, Code: fault.code, After: fault.stay, Err: errors.New("provoked after taking effect")}
+		return zero, &cloud.Error{Op: op, Ref: ref, Class: fault.class, Code: fault.code, RequestID: id, After: fault.stay, Err: errors.New("provoked after taking effect")}
 	}
 	return out, nil
 }

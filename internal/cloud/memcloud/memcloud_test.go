@@ -68,7 +68,7 @@ func subject(o memcloud.Options) func(t *testing.T) cloudtest.Subject {
 			},
 			Lock:         func(t *testing.T, ref cloud.Ref) { c.Lock(ref); t.Cleanup(func() { c.Unlock(ref) }) },
 			Dispose:      func(_ *testing.T, ref cloud.Ref) { c.Remove(ref) },
-			InstanceType: "small", Network: "net-1",
+			InstanceType: "small", Network: "net-1", RequestIDs: true,
 			LaunchTokens: !o.NoLaunchTokens && o.Cloud != "openstack", DiskTokens: !o.NoLaunchTokens && o.Cloud != "openstack",
 			ImagesStand: true, ImageTagsSnapshots: o.Cloud != "openstack",
 		}

@@ -165,3 +165,34 @@ func TestMicroversions(t *testing.T) {
 		}
 	}
 }
+
+// TestRequestIsNoted: the deletion's own id, not that of the login before; also when the answer breaks off, and where only
+// nova's older header is there; and none when no answer came.
+func TestRequestIsNoted(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		answer http.HandlerFunc
+		want   string
+	}{
+		{"a good answer", says(204, map[string]string{"X-Openstack-Request-Id": "req-1"}, ""), "req-1"},
+		{"the older header", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Del("X-Openstack-Request-Id")
+			w.Header().Set("X-Compute-Request-Id", "req-2")
+			w.WriteHeader(204)
+		}, "req-2"},
+		{"a refusal", says(409, map[string]string{"X-Openstack-Request-Id": "req-3"}, ""), "req-3"},
+		{"an answer that breaks off", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Openstack-Request-Id", "req-4")
+			w.Header().Set("Content-Length", "10")
+			w.WriteHeader(500)
+		}, "req-4"},
+		{"no answer", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ""},
+	} {
+		s := newStub(t, map[string]http.HandlerFunc{"DELETE " + imagesPath + "/i1": c.answer})
+		ctx, id := cloud.WatchRequest(t.Context())
+		err := s.open(t, nil).DeleteImage(ctx, cloud.Ref{Account: "lab", Region: "north", Kind: cloud.KindImage, ID: "i1"})
+		if id.Get() != c.want {
+			t.Errorf("%s: got request id %q (and %v), want %q", c.what, id.Get(), err, c.want)
+		}
+	}
+}

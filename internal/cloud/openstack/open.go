@@ -88,6 +88,7 @@ func Open(_ context.Context, cfg Config) (*Provider, error) {
 		p.http = newHTTPClient(tlsConfig)
 	}
 	client.HTTPClient = *p.http
+	client.HTTPClient.Transport = noting{cmp.Or(p.http.Transport, http.DefaultTransport)}
 	client.UserAgent.Prepend("stint")
 	for _, s := range []string{auth.Password, auth.Passcode, auth.ApplicationCredentialSecret, auth.TokenID} {
 		if s != "" {

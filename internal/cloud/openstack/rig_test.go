@@ -209,6 +209,7 @@ func (r *rig) subject(t *testing.T, volumeBacked bool) cloudtest.Subject {
 		Unprovokable: []error{cloud.ErrUnsupported},
 		Lock:         r.lock, Dispose: func(t *testing.T, ref cloud.Ref) { r.remove(t, ref) },
 		LaunchTokens: true, DiskTokens: true, ImagesStand: volumeBacked, ImageHoldsDisks: volumeBacked,
+		RequestIDs: true,
 	}
 }
 

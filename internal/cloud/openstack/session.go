@@ -286,6 +286,20 @@ func (p *Provider) send(ctx context.Context, r request, out any) (http.Header, e
 	return resp.Header, nil
 }
 
+// noting tells whoever watches a call the id of each of its requests, also of one whose answer breaks off.
+type noting struct{ next http.RoundTripper }
+
+// RoundTrip makes the request.
+func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := n.next.RoundTrip(r)
+	id := ""
+	if resp != nil {
+		id = requestID(resp.Header)
+	}
+	cloud.NoteRequest(r.Context(), id)
+	return resp, err
+}
+
 // version finds out once which microversion to speak: what we want, or the newest that the service has.
 func (p *Provider) version(ctx context.Context, r request) ([2]int, error) {
 	s := r.to
