@@ -70,7 +70,7 @@ func TestKillLoop(t *testing.T) {
 		within        time.Duration // the longest that a process lives
 		server        func(t *testing.T) *pgtest.Server
 	}{
-		{"SQLite", 10, 21, 3, 50, 2 * time.Second, func(*testing.T) *pgtest.Server { return nil }},
+		{"SQLite", 10, 21, 2, 70, 4 * time.Second, func(*testing.T) *pgtest.Server { return nil }},
 		// Here a call that was cut off keeps its action for a minute, and apply waits for that; serve goes on with the next slot.
 		{"PostgreSQL", 14, 15, 1, 85, 5 * time.Second, pgtest.Start},
 	} {
