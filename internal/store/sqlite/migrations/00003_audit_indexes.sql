@@ -1,0 +1,6 @@
+-- The record of one action, or of one run, is listed without reading the whole record.
+
+-- +goose Up
+
+CREATE INDEX audit_action ON audit (action);
+CREATE INDEX audit_run ON audit (run) WHERE run <> '';
