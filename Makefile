@@ -25,6 +25,14 @@ check: ## the whole truth, offline, with Go alone: format, vet, lint, tests
 race: ## the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 
+.PHONY: sim
+sim: ## the whole program in virtual time: SEEDS=n worlds of 30 days (default 1000), or SEED=x alone with its story
+	GOGC=400 $(GO) test ./internal/sim -count=1 -v -run '^TestSeeds$$' -timeout 6h -args $(if $(SEED),-seed $(SEED),-seeds $(or $(SEEDS),1000)) | grep -v -e '^=== ' -e '^ *--- '
+
+.PHONY: mutate
+mutate: ## break the program on purpose, in each way of internal/sim/testdata/mutations: the simulation must catch each
+	GOGC=400 $(GO) test ./internal/sim -count=1 -v -run '^TestMutations$$' -timeout 2h -args -mutate '$(or $(ONLY),.)' | grep -v -e '^=== '
+
 .PHONY: e2e
 e2e: ## PostgreSQL, a mail server, awscli and a real OpenStack, installed from Debian packages when missing (root)
 	./test/e2e/run
@@ -39,7 +47,7 @@ gen: ## write again what is generated from the code: schema, reference, golden f
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
-	./test/fuzz $(or $(FUZZTIME),30s)
+	./test/fuzz/run $(or $(FUZZTIME),30s)
 
 .PHONY: cover
 cover: ## how much of the code the tests reach

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -140,6 +141,9 @@ func (s *Sim) release(p *parked) {
 	s.waiting = slices.DeleteFunc(s.waiting, func(o *parked) bool { return o == p })
 	s.mu.Unlock()
 	loud := p.write || v.note != ""
+	if kind, _, _ := strings.Cut(v.note, ":"); kind != "" {
+		s.counts[kind]++
+	}
 	s.trace.add(event{at: s.now(), who: p.t.p.name(), what: fmt.Sprintf("%s: %s", p.t.what, p.what), note: v.note, loud: loud})
 	if kill == killedBefore {
 		s.kill(p.t.p, "before "+p.what)

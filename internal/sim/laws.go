@@ -66,9 +66,11 @@ func (s *Sim) drawFate(call cloud.Call) {
 	case s.chance(s.luck.life, s.spec.Faults.fail):
 		c.NextFate("", failing)
 		s.note("fate", "what is made next in "+call.Account, "will fail")
+		s.counts["made to fail"]++
 	case s.chance(s.luck.life, s.spec.Faults.stall):
 		c.NextFate("", stalling)
 		s.note("fate", "what is made next in "+call.Account, "will never end")
+		s.counts["made to stall"]++
 	}
 }
 

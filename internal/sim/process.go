@@ -157,6 +157,7 @@ func (s *Sim) handle(p *process, w wake) {
 	q.handled[w.key] = t
 	if s.chance(s.luck.wakeups, s.spec.Faults.wakeups) { // given twice: the second comes when the first is at work
 		s.note(p.name(), w.key, "is given twice")
+		s.counts["wake-ups given twice"]++
 		delete(q.handled, w.key)
 		q.put(w)
 	}

@@ -88,6 +88,7 @@ func (e port) Wake(_ context.Context, key string, queue job.Queue, at time.Time)
 	}
 	if s.chance(s.luck.wakeups, s.spec.Faults.wakeups) && key != "tell" {
 		s.note(e.p.name(), "wake "+key, "is lost")
+		s.counts["wake-ups lost"]++
 		return nil
 	}
 	e.p.queue.put(wake{key, queue, at})

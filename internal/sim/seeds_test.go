@@ -71,3 +71,33 @@ func TestSeeds(t *testing.T) {
 	})
 	t.Logf("%d seeds of %d days in %s: %d steps; %v", min(next.Load(), uint64(*seeds)), *days, time.Since(began).Round(time.Second), steps.Load(), counts)
 }
+
+// TestReplay wants a seed to play the same twice, step for step: without that no failure could be looked into.
+func TestReplay(t *testing.T) {
+	for seed := range uint64(6) {
+		a, b := play(t, *first+seed, 10), play(t, *first+seed, 10)
+		if a.Digest != b.Digest || a.Steps != b.Steps {
+			t.Errorf("seed %d: got %d steps with digest %016x, and then %d with %016x", *first+seed, a.Steps, a.Digest, b.Steps, b.Digest)
+		}
+	}
+}
+
+// TestTroubleHappens wants the worlds to be full of what they promise: a simulation in which nothing goes wrong shows
+// nothing.
+func TestTroubleHappens(t *testing.T) {
+	counts := map[string]int{}
+	for seed := range uint64(12) {
+		for k, v := range play(t, 500+seed, 12).Counts {
+			counts[k] += v
+		}
+	}
+	for _, want := range []string{
+		"kills", "acts", "edits", "clock steps", "throttled", "denied", "refused", "times out", "its answer is lost", "fails before it takes effect",
+		"fails after it took effect", "the database is out of reach", "the database commits, and the answer is lost", "made to fail", "made to stall",
+		"wake-ups lost", "wake-ups given twice", "snapshot.create", "snapshotset.create", "image.create", "snapshot.delete", "image.delete",
+	} {
+		if counts[want] == 0 {
+			t.Errorf("%q has never happened in a dozen worlds: %v", want, counts)
+		}
+	}
+}
