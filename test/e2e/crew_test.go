@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,6 +83,18 @@ func (m *mate) ready() (bool, string) {
 	defer res.Body.Close()
 	text, _ := io.ReadAll(res.Body) // only for the failure's text
 	return res.StatusCode == http.StatusOK, fmt.Sprintf("%s: %s", res.Status, text)
+}
+
+// leave asks a mate to end. On a machine that does much else its drain may be over before its calls are: then it says so
+// and ends with a code of its own, which is no matter here.
+func (m *mate) leave() {
+	m.t.Helper()
+	m.signal(syscall.SIGTERM)
+	select {
+	case <-m.done:
+	case <-time.After(90 * time.Second):
+		m.t.Fatalf("%s does not stop when it is asked to", m.name)
+	}
 }
 
 var saidDone = regexp.MustCompile(`(?m)^time=(\S+) level=INFO msg="[a-z-]+ done" .*\bref=(\S+) .*\baction=(\S+)`)

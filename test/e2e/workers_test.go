@@ -137,7 +137,7 @@ func TestWorkersDie(t *testing.T) {
 	}
 	slots := f.whole(crewInstances, crewPatience)
 	for _, m := range mates {
-		m.stop()
+		m.leave()
 	}
 	f.judge(slots, crewInstances)
 	minutes(t, slots, 1) // two that die within River's rescue time can both have held the plan: docs/reference/takeover.md
@@ -234,7 +234,7 @@ func TestDatabaseGoesAway(t *testing.T) {
 	}
 	slots := f.whole(crewInstances, crewPatience)
 	for _, m := range mates {
-		m.stop()
+		m.leave()
 	}
 	f.judge(slots, crewInstances)
 	minutes(t, slots, 0)
@@ -293,7 +293,7 @@ func TestTakeOverOnAFile(t *testing.T) {
 		pause(t.Context(), 3*time.Second) // that much is given to what the dead one sent
 	}
 	slots := f.whole(instances, crewPatience)
-	m.stop()
+	m.leave()
 	f.judge(slots, instances)
 	if len(slots) != kills {
 		t.Errorf("got %d slots served, want %d", len(slots), kills)
