@@ -138,3 +138,22 @@ func TestDiff(t *testing.T) {
 		t.Errorf("Diff to what the breaker stops: got %d deletes, %d stops, %+v; want 0, 4 and one to the end", len(c.Deletes), len(c.Stops), c.Breakers)
 	}
 }
+
+// TestHoursTellClassesApart has two machines with as many backups, of one in the same hour and of the other in two: by
+// and by one of the former goes, and none of the latter.
+func TestHoursTellClassesApart(t *testing.T) {
+	w := emptyWorld()
+	for _, name := range []string{"same", "two"} {
+		add(w, "us-east-1", name, 0, 1<<30, 2)
+	}
+	times := map[string]time.Duration{"vol-same 20": 10 * time.Minute, "vol-same 21": 50 * time.Minute, "vol-two 20": 50 * time.Minute, "vol-two 21": 70 * time.Minute}
+	for i := range w.Snapshots {
+		s := &w.Snapshots[i]
+		s.CreatedAt = time.Date(2026, 11, 21, 5, 0, 0, 0, time.UTC).Add(times[fmt.Sprint(s.Disk, " ", s.CreatedAt.Day())])
+	}
+	text := daily[:len(daily)-len("{ last: 3 }\n")] + "{ last: 3, hourly: 4 }\n"
+	f := agrees(t, Input{Now: noon, Rules: rulesOf(t, text), World: w, Days: 2})
+	if len(f.Deletes) != 1 || f.Deletes[0].Label != "same" {
+		t.Errorf("Make: got %+v to go, want one backup of the machine with two in one hour", f.Deletes)
+	}
+}
