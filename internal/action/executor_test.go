@@ -446,3 +446,21 @@ func TestOutdatedDeletions(t *testing.T) {
 	b.start(drop) // decided anew
 	b.want(b.settle(b.exec, drop.ID), store.ActionDone, "")
 }
+
+// TestHoldOnOnePartHoldsAll: a hold that a person puts on one part after the plan was made keeps the others as well.
+func TestHoldOnOnePartHoldsAll(t *testing.T) {
+	b := newBench(t, memcloud.Options{})
+	list := b.backups(3)
+	drop := b.drop(list[0], list[2])
+	drop.Guard.Parts = []cloud.Ref{list[1]} // for the test: another part of the same backup
+	b.start(drop)
+	for _, s := range b.cloud.Truth().Snapshots {
+		if s.Ref == list[1] {
+			b.cloud.Retag(s.Ref, s.Tags.With(cloud.TagHold, "ann"))
+		}
+	}
+	b.want(b.settle(b.exec, drop.ID), store.ActionSkipped, "another part of the backup")
+	if n := b.snapshots(); n != 3 {
+		t.Errorf("snapshots: got %d, want all 3", n)
+	}
+}

@@ -124,20 +124,20 @@ func (e *Executor) guard(ctx context.Context, now time.Time, client *cloud.Clien
 	if !target.there {
 		return true, "", nil // gone already: the delete says so
 	}
-	for _, want := range g.Tags {
-		if got, ok := target.tags.Find(want.Key); !ok {
-			return false, fmt.Sprintf("a person's hold: its tag %s was taken off", want.Key), nil
-		} else if got != want.Value {
-			return false, fmt.Sprintf("a person's hold: its tag %s was changed from %q to %q", want.Key, want.Value, got), nil
-		}
+	if why := held(g, target); why != "" {
+		return false, why, nil
 	}
-	for _, key := range g.Lacks {
-		if v, has := target.tags.Find(key); has {
-			return false, fmt.Sprintf("it is held: %s=%s", key, v), nil
+	for _, ref := range g.Parts {
+		part, ok := e.looks.get(ref, now)
+		if !ok {
+			return false, "", &cloud.Error{Op: row.Verb.String(), Ref: ref, Class: cloud.ErrTransient, Err: fmt.Errorf("the fresh look has aged")}
 		}
-	}
-	if target.locked {
-		return false, "the cloud locks it: take the lock off first", nil
+		if !part.there || !part.tags.Has(cloud.TagBackup) { // gone before, or never tagged by the cloud
+			continue
+		}
+		if why := held(g, part); why != "" {
+			return false, "another part of the backup, " + ref.ID + ": " + why, nil
+		}
 	}
 	for _, ref := range g.Keepers {
 		k, ok := e.looks.get(ref, now)
@@ -157,8 +157,28 @@ func (e *Executor) guard(ctx context.Context, now time.Time, client *cloud.Clien
 	return true, "", nil
 }
 
-// refresh makes sure that the target and its keepers were seen freshly. It looks at those of the run's other deletions
-// in the same place at the same time.
+// held says why a part of a backup may not be deleted: it is not as the guard wants it, or somebody holds it.
+func held(g plan.Guard, part sight) string {
+	for _, want := range g.Tags {
+		if got, ok := part.tags.Find(want.Key); !ok {
+			return fmt.Sprintf("a person's hold: its tag %s was taken off", want.Key)
+		} else if got != want.Value {
+			return fmt.Sprintf("a person's hold: its tag %s was changed from %q to %q", want.Key, want.Value, got)
+		}
+	}
+	for _, key := range g.Lacks {
+		if v, has := part.tags.Find(key); has {
+			return fmt.Sprintf("it is held: %s=%s", key, v)
+		}
+	}
+	if part.locked {
+		return "the cloud locks it: take the lock off first"
+	}
+	return ""
+}
+
+// refresh makes sure that the target, the other parts of its backup and its keepers were seen freshly. It looks at those
+// of the run's other deletions in the same place at the same time.
 func (e *Executor) refresh(ctx context.Context, now time.Time, client *cloud.Client, row store.ActionRow) error {
 	gate := e.looks.gate(row.Place)
 	if err := gate.enter(ctx); err != nil {
@@ -167,7 +187,7 @@ func (e *Executor) refresh(ctx context.Context, now time.Time, client *cloud.Cli
 	defer gate.leave()
 	stale := func(a plan.Action) []cloud.Ref {
 		var out []cloud.Ref
-		for _, ref := range append([]cloud.Ref{a.Target}, a.Guard.Keepers...) {
+		for _, ref := range slices.Concat([]cloud.Ref{a.Target}, a.Guard.Parts, a.Guard.Keepers) {
 			if _, ok := e.looks.get(ref, now); !ok {
 				out = append(out, ref)
 			}

@@ -98,6 +98,7 @@ type Action struct {
 type Guard struct {
 	Tags    cloud.Tags  `json:"tags,omitempty"`    // the target still carries these
 	Lacks   []string    `json:"lacks,omitempty"`   // and none of these
+	Parts   []cloud.Ref `json:"parts,omitempty"`   // the other parts of the backup: where they are there, both is true of them as well
 	Keepers []cloud.Ref `json:"keepers,omitempty"` // these are still ready: the newer complete backup that lets this one go
 	Unused  bool        `json:"unused,omitempty"`  // no image of the account stands on the target, and the cloud does not lock it
 	Exists  bool        `json:"exists,omitempty"`  // the target is still there (and an instance is not gone)

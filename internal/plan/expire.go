@@ -312,7 +312,7 @@ func (m *maker) remove(pol policy.Policy, g going) {
 			continue
 		}
 		a := base
-		a.Verb, a.Target, a.Label, a.Under, a.Guard = DeleteImage, img.Ref, img.Name, img.Snapshots, m.guard(b, img.Tags, g.keeper)
+		a.Verb, a.Target, a.Label, a.Under, a.Guard = DeleteImage, img.Ref, img.Name, img.Snapshots, m.guard(b, img.Ref, img.Tags, g.keeper)
 		after = append(after, m.again(a))
 	}
 	for _, s := range append(slices.Clone(b.Snapshots), b.Backing...) {
@@ -325,7 +325,7 @@ func (m *maker) remove(pol policy.Policy, g going) {
 		}
 		a := base
 		a.Verb, a.Target, a.Label, a.After = DeleteSnapshot, s.Ref, s.Name, after
-		a.Guard = m.guard(b, s.Tags, g.keeper)
+		a.Guard = m.guard(b, s.Ref, s.Tags, g.keeper)
 		a.Guard.Unused = true
 		m.again(a)
 	}
@@ -372,14 +372,17 @@ func (m *maker) again(a Action) string {
 	return m.act(a)
 }
 
-// guard is what must still be so when a part is deleted: it is ours and unchanged, nobody holds it, and the newer
-// complete backup that lets it go is there.
-func (m *maker) guard(b *inventory.Backup, tags cloud.Tags, keeper []cloud.Ref) Guard {
+// guard is what must still be so when a part is deleted: it is ours and unchanged, nobody holds it or any other part of
+// the backup, and the newer complete backup that lets it go is there.
+func (m *maker) guard(b *inventory.Backup, part cloud.Ref, tags cloud.Tags, keeper []cloud.Ref) Guard {
 	want := cloud.TagsOf(map[string]string{cloud.TagBackup: b.ID, cloud.TagPolicy: b.Policy, cloud.TagBy: tags.Value(cloud.TagBy)})
 	for _, by := range inventory.ParseBy(tags.Value(cloud.TagBy)) {
 		want = want.With(by.Key, tags.Value(by.Key))
 	}
-	return Guard{Tags: want, Lacks: []string{cloud.TagHold}, Keepers: keeper}
+	return Guard{
+		Tags: want, Lacks: []string{cloud.TagHold}, Keepers: keeper,
+		Parts: slices.DeleteFunc(b.Refs(), func(r cloud.Ref) bool { return r == part }),
+	}
 }
 
 // foresee says what will go once the backup that is being planned is complete.

@@ -211,7 +211,7 @@ func (s *Sim) judgeGone(p *process, row store.ActionRow, x *thing) {
 		b.going = true
 		return
 	}
-	if held := b.heldBy(); !held.IsZero() && now.Sub(held) > s.memoryOf() {
+	if held := b.heldBy(); !held.IsZero() && now.Sub(held) > s.window() {
 		s.broken("law 4", p, row, x, "another part of its backup is held since %s", held.Format(time.DateTime))
 	}
 	if now.Before(b.readUntil) {

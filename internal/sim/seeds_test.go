@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 200, "how many seeds are played")
+	seeds = flag.Int("seeds", 200/fewer, "how many seeds are played")
 	first = flag.Uint64("first", 1, "the first of them")
 	seed  = flag.Uint64("seed", 0, "play this one alone, and print what happened")
 	days  = flag.Int("days", 30, "how many virtual days a seed lasts")
