@@ -28,7 +28,7 @@ const (
 	callTime    = 45 * time.Second
 	lease       = 60 * time.Second
 	maxAttempts = 5
-	stale       = time.Hour // a deletion that was planned longer ago is planned anew, from what is seen now
+	stale       = time.Hour // what was planned longer ago and not begun is planned anew, from what is seen now
 	longest     = time.Hour // no action rests longer: one that seems to was written before the clock was set back
 )
 
@@ -134,6 +134,10 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 			return e.adopt(ctx, now, row, made)
 		}
 	}
+	if why := e.outdated(now, row); why != "" {
+		row.State, row.Class, row.Code, row.Problem = store.ActionSkipped, store.ClassOutdated, "", why
+		return e.save(ctx, now, row)
+	}
 	ok, why, err := e.guard(ctx, now, client, row)
 	if err != nil {
 		return e.refused(ctx, now, row, err)
@@ -188,11 +192,6 @@ func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRo
 		r, err := e.save(ctx, now, row)
 		return true, r, err
 	}
-	if why := e.outdated(now, row); why != "" {
-		row.State, row.Class, row.Code, row.Problem = store.ActionSkipped, "", "", why
-		r, err := e.save(ctx, now, row)
-		return true, r, err
-	}
 	if len(row.After) == 0 {
 		return false, Result{}, nil
 	}
@@ -216,11 +215,11 @@ func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRo
 	return false, Result{}, nil
 }
 
-// outdated says why a deletion that a policy decided is no longer carried out: the policy is another one now, or the
-// decision is old. Its guard holds what it was decided by; this holds who decided, and when.
+// outdated says why what a policy decided is no longer begun: the policy is another one now, or the decision is old. A
+// guard holds what it was decided by; this holds who decided, and when.
 func (e *Executor) outdated(now time.Time, row store.ActionRow) string {
 	switch {
-	case !row.Verb.Deletes() || row.Policy == "":
+	case !row.Verb.Deletes() && !row.Verb.Creates() || row.Policy == "":
 		return ""
 	case e.rule(row.Policy) != row.Rule:
 		return "the policy " + row.Policy + " was changed, disabled or removed after it was planned"

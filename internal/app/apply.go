@@ -161,7 +161,10 @@ func (a *App) Apply(ctx context.Context, opt ApplyOptions) (Summary, error) {
 // triedSince says whether the action was called since then: one Apply tries nothing twice that has failed.
 func (a *App) triedSince(ctx context.Context, id string, since time.Time) bool {
 	row, err := a.opt.Store.Action(ctx, id)
-	return err == nil && row.State.Ended() && !row.EndedAt.Before(since)
+	if err != nil || !row.State.Ended() || row.Class == store.ClassOutdated && row.CreatedAt.Before(since) {
+		return false // what was decided before, and is no decision any more, is decided anew
+	}
+	return !row.EndedAt.Before(since)
 }
 
 // only keeps those actions that were promised and are still wanted, as they are wanted now; dropped are the others that

@@ -23,6 +23,18 @@ func pauseAfter(attempts int) time.Duration {
 	return min(15*time.Minute<<min(max(attempts-1, 0), 4), 2*time.Hour)
 }
 
+// rests says until when what was tried rests, and whether it still does. What was not begun, since it was outdated, is
+// decided anew almost at once: where two processes go by two policies, they do not wear each other out.
+func (m *maker) rests(past Past) (until time.Time, yes bool) {
+	pause := pauseAfter(past.Attempts)
+	if past.Outdated {
+		pause = time.Minute
+	}
+	until = past.At.Add(pause)
+	anew := past.At.Before(m.in.RetryBefore) || past.Outdated && !m.in.RetryBefore.IsZero()
+	return until, m.in.Now.Before(until) && !anew
+}
+
 // backup plans one backup policy: what to take, then what to let go.
 func (m *maker) backup(pol policy.Policy) {
 	b := pol.Backup
@@ -385,7 +397,7 @@ func (m *maker) try(a *Action, failures int) bool {
 		case past.Stopped:
 			return leave(LeftOut, "a person cancelled it")
 		default:
-			if again := past.At.Add(pauseAfter(past.Attempts)); m.in.Now.Before(again) && !past.At.Before(m.in.RetryBefore) {
+			if again, rests := m.rests(past); rests {
 				m.againAt(again)
 				return leave(LeftOut, "it failed, and is tried again after "+SlotText(again)+": "+past.Problem)
 			}

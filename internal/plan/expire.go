@@ -364,8 +364,9 @@ func (m *maker) again(a Action) string {
 	case known && past.Stopped:
 		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftOut, Why: "a person cancelled " + a.Verb.String() + " of " + a.Target.ID})
 		return id
-	case known && m.in.Now.Before(past.At.Add(pauseAfter(past.Attempts))) && !past.At.Before(m.in.RetryBefore):
-		m.againAt(past.At.Add(pauseAfter(past.Attempts)))
+	}
+	if until, rests := m.rests(past); known && rests {
+		m.againAt(until)
 		m.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Kind: LeftOut, Why: a.Verb.String() + " of " + a.Target.ID + " did not work: " + past.Problem})
 		return id
 	}

@@ -37,6 +37,7 @@ type Past struct {
 	Open     bool      // planned, under way or unclear
 	Done     bool      // it took effect
 	Stopped  bool      // a person cancelled it
+	Outdated bool      // it was not begun, since its policy had changed or its plan was old
 	Attempts int       // calls made
 	At       time.Time // when it ended, or last moved
 	Problem  string

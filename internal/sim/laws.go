@@ -162,22 +162,15 @@ func (s *Sim) anyFailed(b *backup) bool {
 	return slices.ContainsFunc(b.parts, func(t *thing) bool { return t.state == cloud.StateFailed || !t.goneAt.IsZero() })
 }
 
-// wasSlot says whether the policy has that slot, now or by the rules that the process started with, and may still serve it.
+// wasSlot says whether the policy has that slot by the rules that the process goes by, and may still serve it.
 func (s *Sim) wasSlot(p *process, policy string, slot time.Time) bool {
 	if slot.After(p.clock()) && slot.After(s.now()) {
 		return false
 	}
-	for _, rules := range [][]rule{p.rules, s.rules, s.spec.Policies} {
-		for _, r := range rules {
-			if r.name != policy {
-				continue
-			}
-			if slices.ContainsFunc(r.slots(slot.Add(-time.Second), slot), slot.Equal) && p.clock().Sub(slot) < r.catchUp+s.memoryOf()+24*time.Hour {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.rules, func(r rule) bool {
+		return r.name == policy && !r.disabled && p.clock().Sub(slot) < r.catchUp+s.memoryOf() &&
+			slices.ContainsFunc(r.slots(slot.Add(-time.Second), slot), slot.Equal)
+	})
 }
 
 // judgeGone checks something that the program has just deleted: laws 1 to 4 and 8.

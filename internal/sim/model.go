@@ -59,17 +59,16 @@ type timeRange struct{ from, to time.Time } // to is zero while it goes on
 
 // model knows what is truly there.
 type model struct {
-	s        *Sim
-	there    map[cloud.Ref]*thing
-	backups  map[string]*backup // by id and place
-	order    []string           // of backups, as they came
-	strange  map[cloud.Ref]cloud.Tags
-	edits    []time.Time
-	lost     time.Time // when the database was last lost
-	gen      int
-	runs     map[string]*deletions
-	byHand   map[string]bool
-	breakers map[string]bool // policies whose breaker has tripped
+	s       *Sim
+	there   map[cloud.Ref]*thing
+	backups map[string]*backup // by id and place
+	order   []string           // of backups, as they came
+	strange map[cloud.Ref]cloud.Tags
+	leaving map[cloud.Ref]bool // what was deleted and is not gone yet
+	edits   []time.Time
+	lost    time.Time // when the database was last lost
+	gen     int
+	runs    map[string]*deletions
 }
 
 // deletions are what one run deleted.
@@ -81,7 +80,7 @@ type deletions struct {
 func newModel(s *Sim) *model {
 	return &model{
 		s: s, there: map[cloud.Ref]*thing{}, backups: map[string]*backup{}, strange: map[cloud.Ref]cloud.Tags{}, runs: map[string]*deletions{},
-		byHand: map[string]bool{}, breakers: map[string]bool{},
+		leaving: map[cloud.Ref]bool{},
 	}
 }
 
@@ -125,6 +124,14 @@ func (m *model) see(now time.Time, who string, ours bool) changes {
 			t.ready = t.ready || v.State == cloud.StateReady
 		}
 	}
+	for _, a := range m.s.spec.Accounts {
+		for _, ref := range m.s.clouds[a.name].Leaving() {
+			if t, ok := m.there[ref]; ok { // its end was asked for, and that is what is judged
+				t.seen = 0
+			}
+			m.leaving[ref] = true
+		}
+	}
 	for ref, t := range m.there {
 		if t.seen != m.gen {
 			t.goneAt, t.goneBy = now, who
@@ -145,6 +152,9 @@ func (m *model) see(now time.Time, who string, ours bool) changes {
 
 // meet finds or adds the thing.
 func (m *model) meet(out *changes, ref cloud.Ref, tags cloud.Tags, now time.Time, ours bool) *thing {
+	if m.leaving[ref] {
+		return &thing{ref: ref}
+	}
 	t, ok := m.there[ref]
 	switch {
 	case !ok:

@@ -177,6 +177,10 @@ func (s ActionState) Ended() bool {
 	return false
 }
 
+// ClassOutdated is the class of an action that was skipped before it began, since its policy had changed or its plan was
+// old: it is decided anew.
+const ClassOutdated = "outdated"
+
 // ActionRow is one action with its state: the intent log.
 type ActionRow struct {
 	plan.Action

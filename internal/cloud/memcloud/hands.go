@@ -274,6 +274,31 @@ func truth[T any](out []T, s *shelf[T], now time.Time, see func(*thing[T], time.
 	return out
 }
 
+// Leaving lists what somebody has deleted whose end is still under way. Truth has it until it is gone.
+func (c *Cloud) Leaving() []cloud.Ref {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.Now()
+	var out []cloud.Ref
+	for _, id := range c.regionIDs {
+		r := c.regions[id]
+		out = leaving(out, r.instances, now, func(v cloud.Instance) cloud.Ref { return v.Ref })
+		out = leaving(out, r.disks, now, func(v cloud.Disk) cloud.Ref { return v.Ref })
+		out = leaving(out, r.snapshots, now, func(v cloud.Snapshot) cloud.Ref { return v.Ref })
+		out = leaving(out, r.images, now, func(v cloud.Image) cloud.Ref { return v.Ref })
+	}
+	return out
+}
+
+func leaving[T any](out []cloud.Ref, s *shelf[T], now time.Time, ref func(T) cloud.Ref) []cloud.Ref {
+	for _, t := range s.leaving {
+		if t.exists(now) {
+			out = append(out, ref(t.val))
+		}
+	}
+	return out
+}
+
 // Settled is when the thing has reached its end by itself: the zero time when it is not there or never will.
 func (c *Cloud) Settled(ref cloud.Ref) time.Time {
 	c.mu.Lock()
