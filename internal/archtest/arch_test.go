@@ -65,7 +65,7 @@ var sdks = map[string][]string{
 	"github.com/alibabacloud-go/":         {"internal/cloud/alibaba"},
 	"github.com/tencentcloud/":            {"internal/cloud/tencent"},
 	"modernc.org/sqlite":                  {"internal/store/sqlite"},
-	"github.com/jackc/pgx":                {"internal/store/postgres", "internal/job/river", "internal/store/pgtest", "internal/store/storetest"},
+	"github.com/jackc/pgx":                {"internal/store/postgres", "internal/job/river", "internal/store/pgtest", "internal/store/storetest", "test/bench"},
 	"github.com/riverqueue/":              {"internal/job/river"},
 	"github.com/wneessen/go-mail":         {"internal/notice/smtp"},
 	"github.com/pressly/goose":            {"internal/store/sqlite", "internal/store/postgres", "internal/store/sqlstore"},
