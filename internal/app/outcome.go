@@ -74,7 +74,7 @@ func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow, too
 
 // busyPoll is how long what was made waits for a poll while more is being made there: nothing that follows is due before
 // the run is over, and a poll for each of a thousand actions would cost more calls than the actions do.
-const busyPoll = 30 * time.Second
+const busyPoll = time.Minute
 
 // lookLater has the scopes of what an action made looked at.
 func (a *App) lookLater(ctx context.Context, row store.ActionRow, at time.Time) error {

@@ -25,11 +25,11 @@ import (
 )
 
 // How many surveys and actions one process works on at once. Most of their time is the cloud's, and that of an action is
-// mostly its wait for a place in the pace of its account and region: with fewer, the actions of a slow place would keep
-// those of all others waiting.
+// mostly its wait for a place in the pace of its account and region: with fewer, the actions of a slow place keep those
+// of all others waiting; with more, more are on their way when a cloud says that it is too much.
 const (
 	scansAtOnce   = 16
-	actionsAtOnce = 64
+	actionsAtOnce = 32
 )
 
 // lockTry is how often a process whose database is worked on by another tries to take over.
@@ -100,7 +100,7 @@ type session struct {
 	store  *memory
 	rules  policy.Rules
 	log    *slog.Logger
-	record *clouds.Record
+	record *intercept.Recorder
 }
 
 // sessionOptions say what a session is for.
@@ -126,7 +126,7 @@ func (s *shell) session(ctx context.Context, m *memory, opt sessionOptions) (*se
 	if opt.by == "" {
 		opt.by = s.userName()
 	}
-	record := clouds.StartRecord(ctx, m, opt.by, log)
+	record := intercept.StartRecorder(ctx, m, opt.by, log)
 	var sweep time.Duration
 	if m.pg == nil {
 		sweep = fileSweep

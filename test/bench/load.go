@@ -64,8 +64,8 @@ func (b *bench) loaded(w load, n int, u used, s loadSeen) {
 	b.atMost(what+"API calls", float64(s.total()), 1.05*float64(fewest), "calls",
 		fmt.Sprintf("%s, and once more what was refused: %d at random, %d by the accounts' limits", of, s.Random, s.Refused-s.Random), "")
 	b.tell("the same: wall, until all is complete", u.wall, "s",
-		fmt.Sprintf("one run; the pace lets each region begin with 100 calls at once, and the calls alone, 64 at a time, take %s s; the fake shares the machine",
-			number(float64(s.total())*(w.least+w.most).Seconds()/2/64)), "")
+		fmt.Sprintf("one run; the pace lets each region begin with 100 calls at once, and the calls alone, 32 at a time, take %s s; the fake shares the machine",
+			number(float64(s.total())*(w.least+w.most).Seconds()/2/32)), "")
 	b.atMost("the same: CPU of the client for each call", 1000*u.cpu/float64(s.total()), 5, "ms", fmt.Sprintf("one run, %s s in all", number(u.cpu)), "")
 	b.atMost("the same: peak memory, the database included", u.rss, memory, "MB", "one run", "")
 	wrong := s.Doubled + s.Strange

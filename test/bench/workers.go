@@ -18,7 +18,7 @@ import (
 // few is the work that the workers share: the pace is generous and the cloud far away, so that neither the accounts nor
 // this machine's processors are what they wait for, but the cloud's answers.
 func few() load {
-	return load{accounts: 4, regions: 5, instances: 60, least: 4800 * time.Millisecond, most: 5200 * time.Millisecond, seed: 1}
+	return load{accounts: 4, regions: 5, instances: 40, least: 4800 * time.Millisecond, most: 5200 * time.Millisecond, seed: 1}
 }
 
 // mostWorkers is with how many workers the work is done at most.
@@ -48,7 +48,7 @@ func (b *bench) workers() error {
 		b.atLeast(fmt.Sprintf("load: the same, %d workers: as many as by one", n), ratio, 0.8*float64(n), "×", of)
 	}
 	b.notes = append(b.notes, fmt.Sprintf("Where neither the pace nor the processors are the limit, each further worker on one PostgreSQL adds its share: four began %s × as many snapshots "+
-		"as one, of %d instances whose cloud takes 5 s to answer, with 64 calls of each worker at a time.\n\n%s", number(rates[mostWorkers-1]/rates[0]), few().all(), strings.TrimSuffix(table, "\n")))
+		"as one, of %d instances whose cloud takes 5 s to answer, with 32 calls of each worker at a time.\n\n%s", number(rates[mostWorkers-1]/rates[0]), few().all(), strings.TrimSuffix(table, "\n")))
 	return nil
 }
 
