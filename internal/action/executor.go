@@ -117,6 +117,7 @@ func (e *Executor) save(ctx context.Context, now time.Time, row store.ActionRow,
 
 // begin takes a planned action up to and through its call.
 func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow) (Result, error) {
+	began := time.Now()
 	if done, result, err := e.before(ctx, now, row); done || err != nil {
 		return result, err
 	}
@@ -146,14 +147,14 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 		row.State, row.Class, row.Problem = store.ActionSkipped, "", why
 		return e.save(ctx, now, row)
 	}
-
-	if ok, why, err = e.made(ctx, now, row); err != nil || !ok {
-		if err != nil {
-			return Result{}, err
-		}
+	if ok, why, err = e.made(ctx, now, row); err != nil {
+		return Result{}, err
+	}
+	if !ok {
 		row.State, row.Class, row.Problem = store.ActionSkipped, "", why
 		return e.save(ctx, now, row)
 	}
+	now, began = onward(now, began) // the looks may have taken their time, and the lease counts from the call
 	row.State, row.Attempts, row.Deadline, row.NextAt = store.ActionCalling, row.Attempts+1, now.Add(lease), now.Add(lease)
 	if row.StartedAt.IsZero() {
 		row.StartedAt = now
@@ -165,13 +166,13 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 	if err != nil {
 		return Result{}, err
 	}
-	began := time.Now()
 	callCtx, cancel := context.WithTimeout(cloud.ForAction(ctx, row.ID), callTime)
 	defer cancel()
 	if err := callCtx.Err(); err != nil || time.Since(began) > callTime {
 		return Result{Row: row, Next: row.Deadline}, ctx.Err()
 	}
 	items, err := call(callCtx, client, row.Action)
+	now, _ = onward(now, began) // what follows counts from the answer: a listing may lag behind the call's end, not its beginning
 	// The answer must be written down even when the process is asked to stop right now.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer stop()
@@ -179,6 +180,16 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 		return e.refused(ctx, now, row, err)
 	}
 	return e.took(ctx, now, row, items, madeLines(now, row, items, "the answer names it")...)
+}
+
+// onward gives the time as it is now, when it was now at the moment began. A second counts for nothing, so that what
+// comes of a step does not depend on how fast the machine is.
+func onward(now, began time.Time) (time.Time, time.Time) {
+	at := time.Now()
+	if took := at.Sub(began); took >= time.Second {
+		return now.Add(took), at
+	}
+	return now, began
 }
 
 // before settles what can be settled without the cloud: a cancelled run, and actions that must be done first.

@@ -1,8 +1,8 @@
 // Package clouds is the list of clouds: which word in a policy file stands for which provider, at what pace each is
 // asked, and what surrounds every call.
 //
-// It promises that an account's secrets are resolved when it is opened and are never printed, and that every mutating
-// call and every failed look is written into the record. It refuses to know anything about what the calls are for.
+// It promises that an account's secrets are resolved when it is opened and are never printed, and that whoever is to hear
+// of calls hears of each as it ended after all tries. It refuses to know anything about what the calls are for.
 package clouds
 
 import (

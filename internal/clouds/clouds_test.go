@@ -5,14 +5,12 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/config"
 	"github.com/stint-cloud/stint/internal/policy"
-	"github.com/stint-cloud/stint/internal/store"
 )
 
 func noSystem() config.System {
@@ -59,32 +57,11 @@ func TestPaceOf(t *testing.T) {
 	}
 }
 
-// memory is a record and a pace in memory.
+// memory is a pace in memory.
 type memory struct {
-	store.Memory
-	mu      sync.Mutex
-	batches [][]store.AuditEntry
-	gate    chan error // not nil: Append waits for its answer
-	keys    []string
-	pushed  int
-	most    time.Duration
-}
-
-func (m *memory) Append(ctx context.Context, entries ...store.AuditEntry) error {
-	if m.gate != nil {
-		select {
-		case err := <-m.gate:
-			if err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.batches = append(m.batches, slices.Clone(entries))
-	return nil
+	keys   []string
+	pushed int
+	most   time.Duration
 }
 
 func (m *memory) TakePace(_ context.Context, key string, _ time.Time, _ float64, _ int, most time.Duration) (time.Duration, bool, error) {
@@ -96,7 +73,7 @@ func (m *memory) PushPace(context.Context, string, time.Time) error { m.pushed++
 
 func TestSharedPace(t *testing.T) {
 	m := &memory{}
-	p := sharedPace{m.pace(), paces{reads: 20, writes: 10, burst: 100}}
+	p := sharedPace{m, paces{reads: 20, writes: 10, burst: 100}}
 	if _, err := p.Take(t.Context(), "web/us-east-1/write", time.Now()); err != nil {
 		t.Errorf("Take: %v", err)
 	}
@@ -108,5 +85,3 @@ func TestSharedPace(t *testing.T) {
 		t.Errorf("Push: got %v, %d pushes; want 1", err, m.pushed)
 	}
 }
-
-func (m *memory) pace() store.Pace { return m }

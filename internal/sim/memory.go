@@ -178,7 +178,13 @@ func (m memory) SaveIncident(ctx context.Context, in store.Incident) (store.Inci
 }
 
 func (m memory) Append(ctx context.Context, entries ...store.AuditEntry) error {
-	return just(m, ctx, "Append", func(ctx context.Context, s store.Store) error { return s.Append(ctx, entries...) })
+	err := just(m, ctx, "Append", func(ctx context.Context, s store.Store) error { return s.Append(ctx, entries...) })
+	if err != nil {
+		for _, e := range entries {
+			m.p.s.unwritten[e.Action] = true
+		}
+	}
+	return err
 }
 
 func (m memory) Audit(ctx context.Context, f store.AuditFilter) ([]store.AuditEntry, error) {

@@ -40,6 +40,7 @@ type process struct {
 	stopping bool
 	dead     bool
 	hinting  bool
+	recorder *intercept.Recorder
 	life     int // which of the simulation's lives
 }
 
@@ -61,6 +62,8 @@ func (s *Sim) launch(place int) {
 		p.queue = newQueue()
 	}
 	p.ctx, p.cancel = context.WithCancel(s.ctx)
+	s.tasks++
+	p.recorder = intercept.StartRecorder(context.WithValue(p.ctx, taskKey{}, &task{p: p, id: s.tasks, what: "record"}), memory{p}, p.name(), slog.New(slog.DiscardHandler))
 	p.app = app.New(app.Options{
 		Rules: parsed, Store: memory{p}, Engine: port{p}, Auto: true, Idle: idle, Log: slog.New(slog.DiscardHandler),
 		Open: func(a policy.Account) (cloud.Provider, error) { return s.clouds[a.Name].Provider(), nil },
@@ -68,7 +71,7 @@ func (s *Sim) launch(place int) {
 			jitter := func(most time.Duration) time.Duration { return time.Duration(s.luck.jitter.Int64N(int64(most) + 1)) }
 			limit := func(string) intercept.Limit { return intercept.Limit{Ceiling: 20, Burst: 20} }
 			return []cloud.Interceptor{
-				intercept.Retry(intercept.RetryOptions{Jitter: jitter}), intercept.Pace(intercept.NewMemory(limit)), p.cloudGate,
+				intercept.Audit(p.recorder.Sink), p.isRecorded, intercept.Retry(intercept.RetryOptions{Jitter: jitter}), intercept.Pace(intercept.NewMemory(limit)), p.cloudGate,
 			}
 		},
 		Survey: survey.Options{Every: listEvery, MinPoll: 90 * time.Second, MaxPoll: 30 * time.Minute},
@@ -89,6 +92,18 @@ func (s *Sim) launch(place int) {
 		}
 		return p.app.TakeOver(ctx, p.clock())
 	})
+}
+
+// isRecorded remembers that a call changed something, until its line in the record is seen.
+func (p *process) isRecorded(next cloud.Invoke) cloud.Invoke {
+	return func(ctx context.Context, call cloud.Call) error {
+		err := next(ctx, call)
+		if call.Class == cloud.Write && err == nil && !p.dead {
+			t, _ := ctx.Value(taskKey{}).(*task)
+			t.made = append(t.made, call)
+		}
+		return err
+	}
 }
 
 // after is what a process does when one of its tasks is over.
@@ -223,6 +238,7 @@ func (s *Sim) bury(p *process) {
 		s.abandon(p)
 	}
 	s.still()
+	p.recorder.Stop() // it has nothing to say any more, and its goroutine ends
 }
 
 // stop ends a process as it should end: what it is at is finished, nothing new begins. then is done when it is over.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/job"
 )
 
@@ -111,8 +112,9 @@ type task struct {
 	p     *process
 	id    int
 	what  string
-	wake  wake // zero for an errand
-	calls int  // made so far
+	wake  wake         // zero for an errand
+	calls int          // made so far
+	made  []cloud.Call // that changed a cloud and were answered
 
 	done   bool
 	answer job.Answer

@@ -37,21 +37,22 @@ type Sim struct {
 	finished []*task
 	arrived  chan struct{} // something came to the gate, or to its end
 
-	places   []*process // one at each place; nil while none is there
-	shared   *queue
-	tasks    int
-	born     int // processes so far
-	agenda   []appointment
-	rules    []rule        // in force for processes that start from now on
-	offset   time.Duration // by which all clocks but the clouds' are ahead
-	calm     bool
-	kills    int             // left
-	denied   map[string]bool // accounts that refuse every change just now
-	failures []string
-	lastDay  int
-	daySteps int
-	counts   map[string]int // what happened how often
-	lives    []timeRange    // of processes
+	places    []*process // one at each place; nil while none is there
+	shared    *queue
+	tasks     int
+	born      int // processes so far
+	agenda    []appointment
+	rules     []rule        // in force for processes that start from now on
+	offset    time.Duration // by which all clocks but the clouds' are ahead
+	calm      bool
+	kills     int             // left
+	denied    map[string]bool // accounts that refuse every change just now
+	failures  []string
+	lastDay   int
+	daySteps  int
+	counts    map[string]int  // what happened how often
+	lives     []timeRange     // of processes
+	unwritten map[string]bool // actions of which the database would not take a line
 }
 
 // luck is where chance comes from: one stream for each matter, so that one more draw here moves nothing there.
@@ -82,7 +83,7 @@ func Play(ctx context.Context, spec Spec) (Report, error) {
 	}
 	s := &Sim{
 		spec: spec, ctx: ctx, clouds: map[string]*memcloud.Cloud{}, arrived: make(chan struct{}, 1), denied: map[string]bool{},
-		kills: spec.Faults.kills, rules: spec.Policies, shared: newQueue(), places: make([]*process, spec.Processes), counts: map[string]int{},
+		kills: spec.Faults.kills, rules: spec.Policies, shared: newQueue(), places: make([]*process, spec.Processes), counts: map[string]int{}, unwritten: map[string]bool{},
 	}
 	stream := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(spec.Seed, n)) }
 	s.luck = luck{stream(2), stream(3), stream(4), stream(5), stream(6), stream(7), stream(8)}
@@ -284,7 +285,22 @@ func (s *Sim) reap() {
 		}
 		s.trace.add(event{at: s.now(), who: t.p.name(), what: t.what + " is over", note: note})
 		if !t.p.dead {
+			s.linesOf(t)
 			t.p.after(t)
+		}
+	}
+}
+
+// linesOf wants every change that the task made to be a line of the record by the time that the task is over, unless the
+// database was out of reach for it.
+func (s *Sim) linesOf(t *task) {
+	for _, call := range t.made {
+		if s.unwritten[call.Action] {
+			continue
+		}
+		list, err := s.store.Audit(s.ctx, store.AuditFilter{Action: call.Action, What: call.Op})
+		if err != nil || len(list) == 0 {
+			s.fail("every change is on record", fmt.Sprintf("%s made %s for %s, and the record has no line of it (%v)", t.p.name(), call.Op, call.Action, err), call.Action)
 		}
 	}
 }

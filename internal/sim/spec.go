@@ -35,8 +35,7 @@ type account struct {
 type rule struct {
 	name     string
 	tag      string // instances with this tag are selected
-	accounts []string
-	hours    []int // of the slots, in UTC
+	hours    []int  // of the slots, in UTC
 	minute   int
 	catchUp  time.Duration
 	image    bool // else snapshots

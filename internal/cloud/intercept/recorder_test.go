@@ -1,4 +1,4 @@
-package clouds
+package intercept_test
 
 import (
 	"bytes"
@@ -8,13 +8,40 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/cloud/intercept"
+	"github.com/stint-cloud/stint/internal/store"
 )
+
+// lines is a record in memory.
+type lines struct {
+	store.Memory
+	mu      sync.Mutex
+	batches [][]store.AuditEntry
+	gate    chan error // not nil: Append waits for its answer
+}
+
+func (m *lines) Append(ctx context.Context, entries ...store.AuditEntry) error {
+	if m.gate != nil {
+		select {
+		case err := <-m.gate:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.batches = append(m.batches, slices.Clone(entries))
+	return nil
+}
 
 func wrote(action string) intercept.Record {
 	return intercept.Record{Call: cloud.Call{Op: "snapshot.create", Class: cloud.Write, Action: action, Ref: cloud.Ref{Account: "web", Region: "r", Kind: cloud.KindDisk, ID: "vol-1"}}}
@@ -28,8 +55,8 @@ func noted(rec intercept.Record, err error) intercept.Record {
 
 func TestRecordKeepsWritesAndFailedLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &memory{}
-		r := StartRecord(t.Context(), m, "ann", slog.New(slog.DiscardHandler))
+		m := &lines{}
+		r := intercept.StartRecorder(t.Context(), m, "ann", slog.New(slog.DiscardHandler))
 		denied := &cloud.Error{Op: "snapshot.list", Class: cloud.ErrDenied, Code: "UnauthorizedOperation", RequestID: "req-1"}
 		listing := cloud.Call{Op: "snapshot.list", Class: cloud.Read, Account: "web", Ref: cloud.Ref{Account: "web", Region: "r", Kind: cloud.KindSnapshot}}
 		for _, rec := range []intercept.Record{
@@ -64,8 +91,8 @@ func TestRecordKeepsWritesAndFailedLooks(t *testing.T) {
 // wait share a transaction, a failed look waits for nobody, and a caller that is told to stop waits all the same.
 func TestWriteReturnsWhenItsLineIsCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &memory{gate: make(chan error)}
-		r := StartRecord(t.Context(), m, "ann", slog.New(slog.DiscardHandler))
+		m := &lines{gate: make(chan error)}
+		r := intercept.StartRecorder(t.Context(), m, "ann", slog.New(slog.DiscardHandler))
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		returned := make(chan string, 10)
@@ -101,7 +128,7 @@ func TestWriteReturnsWhenItsLineIsCommitted(t *testing.T) {
 // TestRecordRestsWhileNothingIsCalled: years of virtual time pass in no time, since no ticker has to tick through them.
 func TestRecordRestsWhileNothingIsCalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := StartRecord(t.Context(), &memory{}, "ann", slog.New(slog.DiscardHandler))
+		r := intercept.StartRecorder(t.Context(), &lines{}, "ann", slog.New(slog.DiscardHandler))
 		time.Sleep(100 * 365 * 24 * time.Hour)
 		r.Stop()
 	})
@@ -110,9 +137,9 @@ func TestRecordRestsWhileNothingIsCalled(t *testing.T) {
 // TestLineThatCannotBeWritten goes to the log with all that it would have said, and the next one is tried again.
 func TestLineThatCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &memory{gate: make(chan error)}
+		m := &lines{gate: make(chan error)}
 		var log bytes.Buffer
-		r := StartRecord(t.Context(), m, "ann", slog.New(slog.NewTextHandler(&log, nil)))
+		r := intercept.StartRecorder(t.Context(), m, "ann", slog.New(slog.NewTextHandler(&log, nil)))
 		rec := wrote("a-1")
 		rec.Err = &cloud.Error{Op: "snapshot.create", Class: cloud.ErrQuota, Code: "SnapshotLimitExceeded", RequestID: "req-9"}
 		go func() { m.gate <- errors.New("disk full") }()
@@ -124,8 +151,8 @@ func TestLineThatCannotBeWritten(t *testing.T) {
 		}
 		began := time.Now()
 		r.Sink(t.Context(), wrote("a-2")) // the store does not answer at all
-		if took := time.Since(began); took != groupWait {
-			t.Errorf("Sink waited %s for a store that does not answer, want %s", took, groupWait)
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("Sink waited %s for a store that does not answer, want %s", took, 10*time.Second)
 		}
 		go func() { m.gate <- nil }()
 		r.Sink(t.Context(), wrote("a-3"))

@@ -1,4 +1,4 @@
-package clouds
+package intercept
 
 import (
 	"cmp"
@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
-	"github.com/stint-cloud/stint/internal/cloud/intercept"
 	"github.com/stint-cloud/stint/internal/store"
 )
 
@@ -19,10 +18,10 @@ const (
 	groupWait = 10 * time.Second // for the store
 )
 
-// Record writes every mutating call and every failed look into the store's record. A mutating call returns only when
+// Recorder writes every mutating call and every failed look into the store's record. A mutating call returns only when
 // its line is committed; those that wait at the same time share one transaction, and nothing wakes up while no call is
 // made. A line that cannot be written goes to the log: the call was made, whatever the database says.
-type Record struct {
+type Recorder struct {
 	store store.Memory
 	log   *slog.Logger
 	who   string
@@ -37,22 +36,22 @@ type called struct {
 	written chan struct{}
 }
 
-// StartRecord begins to write; Stop ends it after everything was written. who is in whose name the calls are made.
-func StartRecord(ctx context.Context, s store.Memory, who string, log *slog.Logger) *Record {
-	r := &Record{store: s, log: log, who: who, ch: make(chan called, groupSize), done: make(chan struct{})}
+// StartRecorder begins to write; Stop ends it after everything was written. who is in whose name the calls are made.
+func StartRecorder(ctx context.Context, s store.Memory, who string, log *slog.Logger) *Recorder {
+	r := &Recorder{store: s, log: log, who: who, ch: make(chan called, groupSize), done: make(chan struct{})}
 	go r.write(context.WithoutCancel(ctx)) // what was called is written down though the process is asked to stop
 	return r
 }
 
 // Stop writes what is left. No call may be made afterwards.
-func (r *Record) Stop() {
+func (r *Recorder) Stop() {
 	r.once.Do(func() { close(r.ch) })
 	<-r.done
 }
 
 // Sink takes one call. For a mutating one it returns when the line is written, or could not be; the caller's context
 // does not matter, since the call was made.
-func (r *Record) Sink(_ context.Context, rec intercept.Record) {
+func (r *Recorder) Sink(_ context.Context, rec Record) {
 	looked := rec.Call.Class == cloud.Read
 	if looked && (rec.Err == nil || errors.Is(rec.Err, context.Canceled)) {
 		return
@@ -67,7 +66,7 @@ func (r *Record) Sink(_ context.Context, rec intercept.Record) {
 	<-c.written
 }
 
-func (r *Record) entry(rec intercept.Record) store.AuditEntry {
+func (r *Recorder) entry(rec Record) store.AuditEntry {
 	e := store.AuditEntry{At: rec.Start, Who: r.who, What: rec.Call.Op, Ref: refText(rec.Call), Action: rec.Call.Action, Outcome: "ok", Request: rec.RequestID}
 	if rec.Err != nil {
 		e.Outcome, e.Detail = cloud.ClassName(rec.Err), rec.Err.Error()
@@ -86,7 +85,7 @@ func refText(c cloud.Call) string {
 	return strings.TrimSuffix(c.Ref.String(), "/")
 }
 
-func (r *Record) write(ctx context.Context) {
+func (r *Recorder) write(ctx context.Context) {
 	defer close(r.done)
 	for c := range r.ch {
 		group := []called{c}
@@ -104,7 +103,7 @@ func (r *Record) write(ctx context.Context) {
 	}
 }
 
-func (r *Record) commit(ctx context.Context, group []called) {
+func (r *Recorder) commit(ctx context.Context, group []called) {
 	entries := make([]store.AuditEntry, len(group))
 	for i, c := range group {
 		entries[i] = c.entry
