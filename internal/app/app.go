@@ -63,7 +63,7 @@ type App struct {
 	changed chan struct{}             // closed and renewed whenever something moved
 	swept   time.Time                 // of the last sweep
 	hinted  []cloud.Scope             // what the last FollowHints saw
-	making  map[cloud.Scope]time.Time // when an action of this process last made something there
+	making  map[cloud.Scope]spell // in which this process makes things while a run goes on
 }
 
 type account struct {
@@ -80,7 +80,7 @@ func New(opt Options) *App {
 	if opt.By == "" {
 		opt.By = "schedule"
 	}
-	a := &App{opt: opt, clients: map[string]*account{}, changed: make(chan struct{}), making: map[cloud.Scope]time.Time{}}
+	a := &App{opt: opt, clients: map[string]*account{}, changed: make(chan struct{}), making: map[cloud.Scope]spell{}}
 	a.surveyor = survey.New(opt.Store, a.Client, opt.Survey)
 	digests := map[string]string{}
 	for _, pol := range opt.Rules.Policies {

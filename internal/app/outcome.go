@@ -56,7 +56,7 @@ func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow, too
 	if err := a.stopAfterFailures(ctx, now, row); err != nil {
 		return err
 	}
-	if err := a.lookLater(ctx, row, now.Add(took+busyPoll)); err != nil {
+	if err := a.lookLater(ctx, row, now.Add(took)); err != nil {
 		return err
 	}
 	a.observe(Event{At: now, What: string(row.State), Policy: row.Policy, Run: row.Run, Action: &row, Text: row.Problem})
@@ -72,35 +72,48 @@ func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow, too
 	return nil
 }
 
-// busyPoll is how long what was made waits for a poll while more is being made there: nothing that follows is due before
-// the run is over, and a poll for each of a thousand actions would cost more calls than the actions do.
-const busyPoll = time.Minute
+// busyPoll is how long what was made waits for a poll at least while more is being made there: nothing that follows is
+// due before the run is over, and a poll for each of a thousand actions would cost more calls than the actions do.
+const busyPoll = 30 * time.Second
 
-// lookLater has the scopes of what an action made looked at.
-func (a *App) lookLater(ctx context.Context, row store.ActionRow, at time.Time) error {
+// spell is a time in which this process makes things in a scope.
+type spell struct{ since, last time.Time }
+
+// pause is the wait for a poll: it grows with the spell, so that the polls of a long run do not add up.
+func (s spell) pause() time.Duration { return max(busyPoll, s.last.Sub(s.since)/2) }
+
+// lookLater has the scopes of what an action made looked at, when nothing wakes them earlier.
+func (a *App) lookLater(ctx context.Context, row store.ActionRow, now time.Time) error {
 	for _, ref := range row.Made {
 		scope := cloud.Scope{Account: ref.Account, Region: ref.Region, Kind: ref.Kind}
 		a.mu.Lock()
-		a.making[scope] = time.Now()
+		s := a.making[scope]
+		if s.last = time.Now(); s.since.IsZero() {
+			s.since = s.last
+		}
+		a.making[scope] = s
 		a.mu.Unlock()
-		if err := a.wake(ctx, scopeKey(scope), job.Scan, at); err != nil {
+		if err := a.wake(ctx, scopeKey(scope), job.Scan, now.Add(s.pause())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// stillMaking says whether this process has just made something in the scope and a run goes on: the look can wait for
-// more of it.
-func (a *App) stillMaking(ctx context.Context, scope cloud.Scope) (bool, error) {
+// stillMaking says for how long a look can wait: this process has just made something in the scope, and a run goes on, so
+// there may be more of it. Zero says that it cannot.
+func (a *App) stillMaking(ctx context.Context, scope cloud.Scope) (time.Duration, error) {
 	a.mu.Lock()
-	at, ok := a.making[scope]
+	s, ok := a.making[scope]
 	a.mu.Unlock()
-	if !ok || time.Since(at) >= busyPoll {
-		return false, nil
+	if !ok || time.Since(s.last) >= busyPoll {
+		return 0, nil
 	}
 	active, err := a.opt.Store.ActiveRuns(ctx)
-	return len(active) > 0, err
+	if err != nil || len(active) == 0 {
+		return 0, err
+	}
+	return s.pause(), nil
 }
 
 // takeMaking lists the scopes in which this process has made something, and forgets them: the run is over. Where another

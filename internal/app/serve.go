@@ -59,7 +59,7 @@ func (a *App) FollowHints(ctx context.Context, now time.Time) error {
 		if !slices.Contains(before, scope) {
 			continue // its job may be on its way
 		}
-		if more, err := a.stillMaking(ctx, scope); err != nil || more {
+		if pause, err := a.stillMaking(ctx, scope); err != nil || pause > 0 {
 			failed = append(failed, err)
 			continue
 		}

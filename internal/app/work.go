@@ -90,12 +90,12 @@ func (a *App) scan(ctx context.Context, now time.Time, key string) (job.Answer, 
 	if !a.opt.Auto && out.Pending == 0 && out.Err == nil {
 		return job.Done(), nil
 	}
-	if next := now.Add(busyPoll); out.Pending > 0 && out.Next.Before(next) {
-		more, err := a.stillMaking(ctx, scope)
+	if out.Pending > 0 {
+		pause, err := a.stillMaking(ctx, scope)
 		if err != nil {
 			return job.Done(), err
 		}
-		if more {
+		if next := now.Add(pause); out.Next.Before(next) {
 			return job.Again(next), nil // the end of the run wakes it earlier
 		}
 	}
