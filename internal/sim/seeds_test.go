@@ -86,8 +86,8 @@ func TestReplay(t *testing.T) {
 // nothing.
 func TestTroubleHappens(t *testing.T) {
 	counts := map[string]int{}
-	for seed := range uint64(12) {
-		for k, v := range play(t, 500+seed, 12).Counts {
+	for seed := range uint64(40) {
+		for k, v := range play(t, 500+seed, 10).Counts {
 			counts[k] += v
 		}
 	}
@@ -97,7 +97,7 @@ func TestTroubleHappens(t *testing.T) {
 		"wake-ups lost", "wake-ups given twice", "snapshot.create", "snapshotset.create", "image.create", "snapshot.delete", "image.delete",
 	} {
 		if counts[want] == 0 {
-			t.Errorf("%q has never happened in a dozen worlds: %v", want, counts)
+			t.Errorf("%q has never happened in forty worlds: %v", want, counts)
 		}
 	}
 }

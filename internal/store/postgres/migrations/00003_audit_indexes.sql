@@ -2,5 +2,5 @@
 
 -- +goose Up
 
-CREATE INDEX audit_action ON audit (action);
-CREATE INDEX audit_run ON audit (run) WHERE run <> '';
+CREATE INDEX audit_action ON audit USING hash (action);
+CREATE INDEX audit_run ON audit USING hash (run) WHERE run <> '';
