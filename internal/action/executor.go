@@ -226,13 +226,15 @@ func (e *Executor) before(ctx context.Context, now time.Time, row store.ActionRo
 	return false, Result{}, nil
 }
 
-// outdated says why what a policy decided is no longer begun: the policy is another one now, or the decision is old. A
-// guard holds what it was decided by; this holds who decided, and when.
+// outdated says why what a policy decided is no longer begun: the policy is gone or disabled, for a deletion also when it
+// is another one now, or the decision is old. A guard holds what it was decided by; this holds who decided, and when.
 func (e *Executor) outdated(now time.Time, row store.ActionRow) string {
 	switch {
 	case !row.Verb.Deletes() && !row.Verb.Creates() || row.Policy == "":
 		return ""
-	case e.rule(row.Policy) != row.Rule:
+	case row.Verb.Creates() && e.rule(row.Policy) == "" && row.Rule != "":
+		return "the policy " + row.Policy + " was disabled or removed after it was planned"
+	case row.Verb.Deletes() && e.rule(row.Policy) != row.Rule:
 		return "the policy " + row.Policy + " was changed, disabled or removed after it was planned"
 	case now.Sub(row.CreatedAt) > stale || row.CreatedAt.Sub(now) > stale:
 		return "it was planned at " + row.CreatedAt.Format(time.RFC3339) + ", which is too long ago: it is decided anew"

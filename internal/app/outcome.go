@@ -74,13 +74,16 @@ func (a *App) ended(ctx context.Context, now time.Time, row store.ActionRow, too
 
 // busyPoll is how long what was made waits for a poll at least while more is being made there: nothing that follows is
 // due before the run is over, and a poll for each of a thousand actions would cost more calls than the actions do.
-const busyPoll = 30 * time.Second
+const (
+	busyPoll    = 30 * time.Second
+	longestPoll = 5 * time.Minute
+)
 
 // spell is a time in which this process makes things in a scope.
 type spell struct{ since, last time.Time }
 
 // pause is the wait for a poll: it grows with the spell, so that the polls of a long run do not add up.
-func (s spell) pause() time.Duration { return max(busyPoll, s.last.Sub(s.since)/2) }
+func (s spell) pause() time.Duration { return min(max(busyPoll, s.last.Sub(s.since)/2), longestPoll) }
 
 // lookLater has the scopes of what an action made looked at, when nothing wakes them earlier.
 func (a *App) lookLater(ctx context.Context, row store.ActionRow, now time.Time) error {
@@ -88,9 +91,10 @@ func (a *App) lookLater(ctx context.Context, row store.ActionRow, now time.Time)
 		scope := cloud.Scope{Account: ref.Account, Region: ref.Region, Kind: ref.Kind}
 		a.mu.Lock()
 		s := a.making[scope]
-		if s.last = time.Now(); s.since.IsZero() {
-			s.since = s.last
+		if now.Sub(s.last).Abs() >= longestPoll {
+			s.since = now // another spell
 		}
+		s.last = now
 		a.making[scope] = s
 		a.mu.Unlock()
 		if err := a.wake(ctx, scopeKey(scope), job.Scan, now.Add(s.pause())); err != nil {
@@ -102,11 +106,11 @@ func (a *App) lookLater(ctx context.Context, row store.ActionRow, now time.Time)
 
 // stillMaking says for how long a look can wait: this process has just made something in the scope, and a run goes on, so
 // there may be more of it. Zero says that it cannot.
-func (a *App) stillMaking(ctx context.Context, scope cloud.Scope) (time.Duration, error) {
+func (a *App) stillMaking(ctx context.Context, now time.Time, scope cloud.Scope) (time.Duration, error) {
 	a.mu.Lock()
 	s, ok := a.making[scope]
 	a.mu.Unlock()
-	if !ok || time.Since(s.last) >= busyPoll {
+	if !ok || now.Sub(s.last).Abs() >= busyPoll {
 		return 0, nil
 	}
 	active, err := a.opt.Store.ActiveRuns(ctx)

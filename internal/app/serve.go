@@ -59,7 +59,7 @@ func (a *App) FollowHints(ctx context.Context, now time.Time) error {
 		if !slices.Contains(before, scope) {
 			continue // its job may be on its way
 		}
-		if pause, err := a.stillMaking(ctx, scope); err != nil || pause > 0 {
+		if pause, err := a.stillMaking(ctx, now, scope); err != nil || pause > 0 {
 			failed = append(failed, err)
 			continue
 		}

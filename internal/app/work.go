@@ -91,7 +91,7 @@ func (a *App) scan(ctx context.Context, now time.Time, key string) (job.Answer, 
 		return job.Done(), nil
 	}
 	if out.Pending > 0 {
-		pause, err := a.stillMaking(ctx, scope)
+		pause, err := a.stillMaking(ctx, now, scope)
 		if err != nil {
 			return job.Done(), err
 		}

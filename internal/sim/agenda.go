@@ -100,6 +100,7 @@ func (s *Sim) edit() {
 	}
 	s.note("people", what, "\n"+s.spec.yaml(rules))
 	s.counts["edits"]++
+	s.versions = append(s.versions, s.rules)
 	s.rules = rules
 	s.model.edited(s.now())
 	for i, p := range s.places {
@@ -161,6 +162,7 @@ func (s *Sim) calmDown() {
 	s.calm = true
 	s.setClocks(0)
 	s.denied = map[string]bool{}
+	s.versions = append(s.versions, s.rules)
 	s.rules = s.spec.Policies
 	for i := range s.rules {
 		s.rules[i].disabled = false

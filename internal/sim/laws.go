@@ -162,14 +162,17 @@ func (s *Sim) anyFailed(b *backup) bool {
 	return slices.ContainsFunc(b.parts, func(t *thing) bool { return t.state == cloud.StateFailed || !t.goneAt.IsZero() })
 }
 
-// wasSlot says whether the policy has that slot by the rules that the process goes by, and may still serve it.
+// wasSlot says whether the process goes by the policy, and may still serve the slot, which is one of the policy's as it is
+// or was: what had been planned before an edit is still made.
 func (s *Sim) wasSlot(p *process, policy string, slot time.Time) bool {
 	if slot.After(p.clock()) && slot.After(s.now()) {
 		return false
 	}
-	return slices.ContainsFunc(p.rules, func(r rule) bool {
-		return r.name == policy && !r.disabled && p.clock().Sub(slot) < r.catchUp+s.memoryOf() &&
-			slices.ContainsFunc(r.slots(slot.Add(-time.Second), slot), slot.Equal)
+	if !slices.ContainsFunc(p.rules, func(r rule) bool { return r.name == policy && !r.disabled }) {
+		return false
+	}
+	return slices.ContainsFunc(slices.Concat(append(slices.Clone(s.versions), s.rules, p.rules)...), func(r rule) bool {
+		return r.name == policy && p.clock().Sub(slot) < r.catchUp+s.memoryOf() && slices.ContainsFunc(r.slots(slot.Add(-time.Second), slot), slot.Equal)
 	})
 }
 
@@ -361,7 +364,7 @@ func (s *Sim) judgeRetagged(p *process, row store.ActionRow, x *thing) {
 		}
 		return
 	}
-	if x.image == nil || x.tags.Has(cloud.TagHold) || x.tags.Value(cloud.TagBackup) != x.image.born.Value(cloud.TagBackup) {
+	if x.image == nil || x.tags.Has(cloud.TagHold) && !x.before.Has(cloud.TagHold) || x.tags.Value(cloud.TagBackup) != x.image.born.Value(cloud.TagBackup) {
 		s.broken("law 1", p, row, x, "its tags were changed to %s", x.tags)
 		return
 	}

@@ -16,6 +16,7 @@ type thing struct {
 	name    string
 	tags    cloud.Tags
 	born    cloud.Tags // as it was made
+	before  cloud.Tags // until they were last changed
 	state   cloud.State
 	power   cloud.Power
 	disk    string
@@ -162,7 +163,7 @@ func (m *model) meet(out *changes, ref cloud.Ref, tags cloud.Tags, now time.Time
 		m.there[ref] = t
 		out.made = append(out.made, t)
 	case !t.tags.Equal(tags):
-		t.tags = tags
+		t.before, t.tags = t.tags, tags
 		out.retagged = append(out.retagged, t)
 	}
 	t.seen = m.gen

@@ -43,6 +43,7 @@ type Sim struct {
 	born      int // processes so far
 	agenda    []appointment
 	rules     []rule        // in force for processes that start from now on
+	versions  [][]rule      // of the rules, before they were edited
 	offset    time.Duration // by which all clocks but the clouds' are ahead
 	calm      bool
 	kills     int             // left

@@ -139,7 +139,7 @@ func exactlyOnce(t *testing.T, slot string, got map[string]int, n int) {
 // another in its place: no backup is missing, none is doubled.
 func TestTwoServeOneDatabase(t *testing.T) {
 	demand(t)
-	const instances, slots = 40, 3
+	const instances, slots = 100, 3
 	f := newFakeCloud(t, instances, "--making", "2s", "--latency", "20ms")
 	h := newHome(t, fmt.Sprintf(`
 accounts:
