@@ -236,6 +236,10 @@ func (e *Executor) outdated(now time.Time, row store.ActionRow) string {
 		return "the policy " + row.Policy + " was disabled or removed after it was planned"
 	case row.Verb.Deletes() && e.rule(row.Policy) != row.Rule:
 		return "the policy " + row.Policy + " was changed, disabled or removed after it was planned"
+	case row.Verb.Creates() && !row.Until.IsZero() && now.After(row.Until):
+		return "the time to catch up with its slot was over at " + row.Until.Format(time.RFC3339)
+	case row.Verb.Creates():
+		return ""
 	case now.Sub(row.CreatedAt) > stale || row.CreatedAt.Sub(now) > stale:
 		return "it was planned at " + row.CreatedAt.Format(time.RFC3339) + ", which is too long ago: it is decided anew"
 	}

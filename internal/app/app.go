@@ -60,9 +60,9 @@ type App struct {
 
 	mu      sync.Mutex
 	clients map[string]*account
-	changed chan struct{}             // closed and renewed whenever something moved
-	swept   time.Time                 // of the last sweep
-	hinted  []cloud.Scope             // what the last FollowHints saw
+	changed chan struct{}         // closed and renewed whenever something moved
+	swept   time.Time             // of the last sweep
+	hinted  []cloud.Scope         // what the last FollowHints saw
 	making  map[cloud.Scope]spell // in which this process makes things while a run goes on
 }
 

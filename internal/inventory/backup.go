@@ -320,12 +320,27 @@ func (b *Backup) judge(bys map[string]cloud.Tags) {
 		look(s.Tags, s.Locked, s.CreatedAt)
 	}
 	for _, s := range b.Backing {
-		look(s.Tags, s.Locked, s.CreatedAt)
+		if !b.isBeside(s) {
+			look(s.Tags, s.Locked, s.CreatedAt)
+		}
 	}
 	b.Standing, b.Detail = b.stand()
 	if b.Standing == Complete && len(b.Images)+len(b.Snapshots) > b.Wanted {
 		b.Time = b.oldestReady() // and not that of a try that failed before
 	}
+}
+
+// isBeside says whether a snapshot with the backup's tags is under none of its images though they say what they stand on:
+// a copy that a person made, which neither holds nor dates the backup.
+func (b *Backup) isBeside(s *cloud.Snapshot) bool {
+	known := false
+	for _, img := range b.Images {
+		known = known || len(img.Snapshots) > 0
+		if slices.Contains(img.Snapshots, s.Ref.ID) {
+			return false
+		}
+	}
+	return known
 }
 
 // oldestReady is when the first was made of the parts that make the backup whole.

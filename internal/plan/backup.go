@@ -309,7 +309,7 @@ func (m *maker) takes(pol policy.Policy, inst *cloud.Instance, by cloud.Tags, sl
 	b := pol.Backup
 	base := Action{
 		Policy: pol.Name, Place: inst.Ref.Place(), Source: inst.Ref, Slot: SlotText(slot), Backup: id, Label: inst.Name,
-		Target: inst.Ref, Guard: Guard{Exists: true},
+		Target: inst.Ref, Guard: Guard{Exists: true}, Until: slot.Add(b.CatchUp),
 		Reason: fmt.Sprintf("slot %s of %s has no backup yet", SlotText(slot), pol.Name),
 	}
 	texts := map[string]string{

@@ -204,6 +204,9 @@ func (s *Sim) missesAreVisible(now time.Time) {
 		return // then it may have been right to leave it out
 	}
 	for _, r := range s.spec.Policies {
+		if r.atOnce > 0 {
+			continue // its own limit may leave an instance waiting until the slot's time is over
+		}
 		for _, t := range s.model.list() {
 			last := tagsSince{}
 			if len(t.history) > 0 {
