@@ -160,19 +160,18 @@ func (a *App) firstPoll() time.Duration {
 	return time.Second
 }
 
-// wentBack says whether the clock was set back since the last sweep. What was due "later" would else wait until the time
+// wentBack says whether the clock was set back since the last sweep, or may have been before the first. What was due "later" would else wait until the time
 // comes a second time.
 func (a *App) wentBack(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	back := now.Before(a.swept.Add(-time.Minute))
+	back := a.swept.IsZero() || now.Before(a.swept.Add(-time.Minute)) // the process before may have had a clock that was ahead
 	a.swept = now
 	return back
 }
 
 // everything lists all that is not over, whenever it said that it is due.
 func (a *App) everything(ctx context.Context, now time.Time) ([]job.Wakeup, error) {
-	a.opt.Log.Warn("the clock was set back: everything is looked at again", "now", now)
 	open, err := a.opt.Store.Actions(ctx, store.ActionFilter{States: []store.ActionState{store.ActionPlanned, store.ActionCalling, store.ActionUnclear}})
 	if err != nil {
 		return nil, err

@@ -238,14 +238,15 @@ func (s *Sim) around(slot time.Time) []string {
 	return out
 }
 
-// served says whether the slot has, or had, something made for it that came to be complete, or that a person removed.
+// served says whether the slot has, or had, something made for it that came to be complete, that a person removed, or that
+// was in the making for longer than another try may begin: that one is a finding of its own.
 func (s *Sim) served(r rule, t *thing, slot time.Time) bool {
 	return slices.ContainsFunc(s.model.order, func(key string) bool {
 		b := s.model.backups[key]
 		if b.policy != r.name || b.source != t.ref.Source() || b.slot != slot.Format(time.RFC3339) {
 			return false
 		}
-		return !b.complete.IsZero() || slices.ContainsFunc(b.parts, func(x *thing) bool { return x.goneBy == "people" || x.stalled() })
+		return !b.complete.IsZero() || slices.ContainsFunc(b.parts, func(x *thing) bool { return x.goneBy == "people" || x.stalled() || x.worked.Sub(x.madeAt) > r.catchUp })
 	})
 }
 

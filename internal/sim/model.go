@@ -30,6 +30,7 @@ type thing struct {
 	ready   bool        // it was ready at some time
 	goneAt  time.Time   // zero while it is there
 	goneBy  string      // "people" or a process
+	worked  time.Time   // when it was last seen to be in the making
 	history []tagsSince // of an instance
 	seen    int
 }
@@ -134,6 +135,9 @@ func (m *model) see(now time.Time, who string, ours bool) changes {
 		}
 	}
 	for ref, t := range m.there {
+		if t.state == cloud.StateWorking {
+			t.worked = now
+		}
 		if t.seen != m.gen {
 			t.goneAt, t.goneBy = now, who
 			delete(m.there, ref)
