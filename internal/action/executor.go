@@ -28,8 +28,9 @@ const (
 	callTime    = 45 * time.Second
 	lease       = 60 * time.Second
 	maxAttempts = 5
-	stale       = time.Hour // what was planned longer ago and not begun is planned anew, from what is seen now
-	longest     = time.Hour // no action rests longer: one that seems to was written before the clock was set back
+	stale       = time.Hour        // what was planned longer ago and not begun is planned anew, from what is seen now
+	begun       = 15 * time.Minute // by so much longer than its slot is caught up with, a create is repeated that was begun in time
+	longest     = time.Hour        // no action rests longer: one that seems to was written before the clock was set back
 )
 
 // Executor carries out actions. It is safe for concurrent use.
@@ -154,24 +155,27 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 		row.State, row.Class, row.Problem = store.ActionSkipped, "", why
 		return e.save(ctx, now, row)
 	}
-	now, began = onward(now, began) // the looks may have taken their time, and the lease counts from the call
-	row.State, row.Attempts, row.Deadline, row.NextAt = store.ActionCalling, row.Attempts+1, now.Add(lease), now.Add(lease)
-	if row.StartedAt.IsZero() {
-		row.StartedAt = now
-	}
-	row, err = e.actions.SaveAction(ctx, row)
-	if errors.Is(err, store.ErrStale) {
-		return Result{Row: row, Next: now.Add(time.Second)}, nil
-	}
-	if err != nil {
-		return Result{}, err
-	}
 	callCtx, cancel := context.WithTimeout(cloud.ForAction(ctx, row.ID), callTime)
 	defer cancel()
-	if err := callCtx.Err(); err != nil || time.Since(began) > callTime {
-		return Result{Row: row, Next: row.Deadline}, ctx.Err()
-	}
+	// The intent is written when the call's turn has come: a process that ends in the queue leaves nothing unclear.
+	var unsent error
+	callCtx = cloud.BeforeSending(callCtx, func() error {
+		now, began = onward(now, began) // looks and queues may have taken their time, and the lease counts from the call
+		row, unsent = e.announce(callCtx, now, row)
+		if unsent == nil && (callCtx.Err() != nil || time.Since(began) > callTime) {
+			unsent = errFrozen
+		}
+		return unsent
+	})
 	items, err := call(callCtx, client, row.Action)
+	switch {
+	case errors.Is(unsent, store.ErrStale):
+		return Result{Row: row, Next: now.Add(time.Second)}, nil
+	case errors.Is(unsent, errFrozen):
+		return Result{Row: row, Next: row.Deadline}, ctx.Err()
+	case unsent != nil:
+		return Result{}, unsent
+	}
 	now, _ = onward(now, began) // what follows counts from the answer: a listing may lag behind the call's end, not its beginning
 	// The answer must be written down even when the process is asked to stop right now.
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -180,6 +184,23 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 		return e.refused(ctx, now, row, err)
 	}
 	return e.took(ctx, now, row, items, madeLines(now, row, items, "the answer names it")...)
+}
+
+// errFrozen is why a call is not made that was announced: its worker stood still meanwhile, and its lease may be another's.
+var errFrozen = errors.New("the worker stood still between the intent and the call")
+
+// announce writes the intent: from now on the call may be on its way.
+func (e *Executor) announce(ctx context.Context, now time.Time, row store.ActionRow) (store.ActionRow, error) {
+	next := row
+	next.State, next.Attempts, next.Deadline, next.NextAt = store.ActionCalling, row.Attempts+1, now.Add(lease), now.Add(lease)
+	if next.StartedAt.IsZero() {
+		next.StartedAt = now
+	}
+	saved, err := e.actions.SaveAction(ctx, next)
+	if err != nil {
+		return row, err
+	}
+	return saved, nil
 }
 
 // onward gives the time as it is now, when it was now at the moment began. A second counts for nothing, so that what
@@ -236,7 +257,7 @@ func (e *Executor) outdated(now time.Time, row store.ActionRow) string {
 		return "the policy " + row.Policy + " was disabled or removed after it was planned"
 	case row.Verb.Deletes() && e.rule(row.Policy) != row.Rule:
 		return "the policy " + row.Policy + " was changed, disabled or removed after it was planned"
-	case row.Verb.Creates() && !row.Until.IsZero() && now.After(row.Until):
+	case row.Verb.Creates() && !row.Until.IsZero() && now.After(row.Until) && (row.StartedAt.IsZero() || now.Sub(row.Until) > begun):
 		return "the time to catch up with its slot was over at " + row.Until.Format(time.RFC3339)
 	case row.Verb.Creates():
 		return ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 )
 
 // Capability is one thing that a cloud can do besides being looked at.
@@ -145,10 +146,32 @@ func ForAction(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, actionKey{}, id)
 }
 
+type sendKey struct{}
+
+// BeforeSending has f run once in front of the first request that is sent under ctx, after all waiting for a place is
+// over. When f fails nothing is sent, and its error is the call's.
+func BeforeSending(ctx context.Context, f func() error) context.Context {
+	return context.WithValue(ctx, sendKey{}, sync.OnceValue(f))
+}
+
+// Sending says that a request goes out now, and runs what BeforeSending left, unless that has run. A Client says so itself;
+// an interceptor does where what lies behind it may fail in a request's stead.
+func Sending(ctx context.Context) error {
+	if f, ok := ctx.Value(sendKey{}).(func() error); ok {
+		return f()
+	}
+	return nil
+}
+
 func (c *Client) do(ctx context.Context, call Call, f func(ctx context.Context) error) error {
 	call.Account = c.account
 	call.Action, _ = ctx.Value(actionKey{}).(string)
-	invoke := func(ctx context.Context, _ Call) error { return f(ctx) }
+	invoke := func(ctx context.Context, _ Call) error {
+		if err := Sending(ctx); err != nil {
+			return err
+		}
+		return f(ctx)
+	}
 	for i := len(c.interceptors) - 1; i >= 0; i-- {
 		invoke = c.interceptors[i](invoke)
 	}

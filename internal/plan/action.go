@@ -80,7 +80,7 @@ type Action struct {
 	Label  string      `json:"label,omitempty"`  // the target's name, for people
 	Try    int         `json:"try,omitempty"`    // which try at the same thing, from 0
 	Rule   string      `json:"rule,omitempty"`   // digest of the policy as it was when it decided; see policy.Policy.Digest
-	Until  time.Time   `json:"until,omitzero"`   // of a create: it is not begun any more after the slot's catch-up time
+	Until  time.Time   `json:"until,omitzero"`   // of a create: it is not begun after the slot's catch-up time; one that was begun is repeated a little longer
 	Reason string      `json:"reason"`
 	After  []string    `json:"after,omitempty"` // ids of actions that must be done before
 	Guard  Guard       `json:"guard"`

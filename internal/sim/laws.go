@@ -109,7 +109,7 @@ func (s *Sim) judgeMade(p *process, row store.ActionRow, x *thing, together []*t
 		s.broken("law 5", p, row, x, "its slot is %q", b.slot)
 		return
 	}
-	if !s.wasSlot(p, b.policy, slot) {
+	if !s.wasSlot(p, b.policy, slot, row.StartedAt) {
 		s.broken("law 5", p, row, x, "%s is no slot of %s within its catch-up time, at %s by the process's clock", b.slot, b.policy, p.clock())
 	}
 	src := m.source(b.source)
@@ -163,8 +163,8 @@ func (s *Sim) anyFailed(b *backup) bool {
 }
 
 // wasSlot says whether the process goes by the policy, and may still serve the slot, which is one of the policy's as it is
-// or was: what had been planned before an edit is still made.
-func (s *Sim) wasSlot(p *process, policy string, slot time.Time) bool {
+// or was: what had been planned before an edit is still made, and what was begun in time is repeated a little longer.
+func (s *Sim) wasSlot(p *process, policy string, slot, begun time.Time) bool {
 	if slot.After(p.clock()) && slot.After(s.now()) {
 		return false
 	}
@@ -172,7 +172,9 @@ func (s *Sim) wasSlot(p *process, policy string, slot time.Time) bool {
 		return false
 	}
 	return slices.ContainsFunc(slices.Concat(append(slices.Clone(s.versions), s.rules, p.rules)...), func(r rule) bool {
-		return r.name == policy && p.clock().Sub(slot) < r.catchUp+s.memoryOf() && slices.ContainsFunc(r.slots(slot.Add(-time.Second), slot), slot.Equal)
+		late := p.clock().Sub(slot) - s.memoryOf()
+		inTime := late < r.catchUp || begun.Sub(slot) < r.catchUp+s.memoryOf() && late < r.catchUp+15*time.Minute // a lost call is repeated
+		return r.name == policy && inTime && slices.ContainsFunc(r.slots(slot.Add(-time.Second), slot), slot.Equal)
 	})
 }
 

@@ -45,6 +45,9 @@ func Pace(p Pacer) cloud.Interceptor {
 			if err := sleep(ctx, wait); err != nil {
 				return err
 			}
+			if err := cloud.Sending(ctx); err != nil {
+				return err
+			}
 			err = next(ctx, call)
 			if cloud.ClassOf(err) == cloud.ErrThrottled {
 				// The call is over, and that it was too much is worth telling even when its context is over too.

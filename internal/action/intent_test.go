@@ -1,0 +1,103 @@
+package action_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stint-cloud/stint/internal/action"
+	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/cloud/memcloud"
+	"github.com/stint-cloud/stint/internal/plan"
+	"github.com/stint-cloud/stint/internal/store"
+)
+
+// around is an executor whose calls go through an interceptor.
+func (b *bench) around(i cloud.Interceptor) *action.Executor {
+	client := cloud.NewClient("web", b.cloud.Provider(), i)
+	return action.New(b.store, b.store, action.Options{
+		Clients: func(string) (*cloud.Client, error) { return client, nil }, Rule: func(string) string { return b.rule }, Log: slog.New(slog.DiscardHandler),
+	})
+}
+
+// TestIntentIsWrittenWhenTheTurnHasCome: an action whose call waits for its place is only planned, so that a process that
+// ends in the queue leaves nothing unclear; when the request goes out the intent stands.
+func TestIntentIsWrittenWhenTheTurnHasCome(t *testing.T) {
+	b := newBench(t, memcloud.Options{})
+	a := b.take(plan.SlotText(b.now))
+	b.start(a)
+	state := func() store.ActionState {
+		row, err := b.store.Action(t.Context(), a.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return row.State
+	}
+	exec := b.around(func(next cloud.Invoke) cloud.Invoke {
+		return func(ctx context.Context, call cloud.Call) error {
+			if got := state(); call.Class == cloud.Write && got != store.ActionPlanned {
+				t.Errorf("while the call waits for its place the action is %s, want planned", got)
+			}
+			if err := cloud.Sending(ctx); err != nil {
+				return err
+			}
+			if got := state(); call.Class == cloud.Write && got != store.ActionCalling {
+				t.Errorf("when the request goes out the action is %s, want calling", got)
+			}
+			return next(ctx, call)
+		}
+	})
+	b.want(b.settle(exec, a.ID), store.ActionDone, "")
+}
+
+// TestNoCallWithoutIntent: when the row has become another worker's, or the worker has stood still, nothing is sent.
+func TestNoCallWithoutIntent(t *testing.T) {
+	b := newBench(t, memcloud.Options{})
+	a := b.take(plan.SlotText(b.now))
+	b.start(a)
+	before := b.cloud.Calls()["snapshotset.create"]
+	exec := b.around(func(next cloud.Invoke) cloud.Invoke {
+		return func(ctx context.Context, call cloud.Call) error {
+			if call.Class == cloud.Write { // another worker was faster
+				b.settle(b.worker(), a.ID)
+				before = b.cloud.Calls()["snapshotset.create"]
+			}
+			return next(ctx, call)
+		}
+	})
+	b.want(b.settle(exec, a.ID), store.ActionDone, "")
+	if n := b.cloud.Calls()["snapshotset.create"] - before; n != 0 || b.snapshots() != 1 {
+		t.Errorf("after another worker's call: %d calls more, %d snapshots, want none and 1", n, b.snapshots())
+	}
+}
+
+// TestBegunInTimeIsRepeated: a create that was begun within its slot's catch-up time and had no effect is repeated a little
+// longer; one that was never begun is not.
+func TestBegunInTimeIsRepeated(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		begun bool
+		wait  time.Duration
+		want  store.ActionState
+	}{
+		{"begun, and lost", true, 6 * time.Minute, store.ActionDone},
+		{"begun, and nobody was there for long", true, time.Hour, store.ActionSkipped},
+		{"never begun", false, 6 * time.Minute, store.ActionSkipped},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, memcloud.Options{})
+			a := b.take(plan.SlotText(b.now))
+			a.Until = b.now.Add(5 * time.Minute)
+			b.start(a)
+			if c.begun {
+				b.cloud.Provoke("snapshotset.create", cloud.ErrTransient, false)
+				if r, err := b.exec.Step(t.Context(), b.now, a.ID); err != nil || r.Row.State != store.ActionUnclear {
+					t.Fatalf("the lost call: %s, %v, want unclear", r.Row.State, err)
+				}
+			}
+			b.now = b.now.Add(c.wait)
+			b.want(b.settle(b.exec, a.ID), c.want, "")
+		})
+	}
+}
