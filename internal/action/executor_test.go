@@ -151,6 +151,9 @@ func TestDeletionLooksAgain(t *testing.T) {
 		}, `was changed from "2" to "9"`},
 		{"locked in the cloud", func(b *bench, old, _ cloud.Ref) { b.cloud.Lock(old) }, "locks it"},
 		{"the newer backup was deleted by hand", func(b *bench, _, kept cloud.Ref) { b.cloud.Remove(kept) }, "not complete any more"},
+		{"the newer backup was disowned by hand", func(b *bench, _, kept cloud.Ref) {
+			b.retag(kept, func(t cloud.Tags) cloud.Tags { return t.Without(cloud.TagPolicy) })
+		}, "does not count any more"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -144,6 +144,9 @@ func (e *Executor) guard(ctx context.Context, now time.Time, client *cloud.Clien
 		if !ok || !k.there || k.state != cloud.StateReady {
 			return false, fmt.Sprintf("the newer backup that lets it go is not complete any more: %s", ref), nil
 		}
+		if policy, has := g.Tags.Find(cloud.TagPolicy); has && k.tags.Value(cloud.TagPolicy) != policy {
+			return false, fmt.Sprintf("the newer backup that lets it go does not count any more: somebody took its tag %s off or changed it: %s", cloud.TagPolicy, ref), nil
+		}
 	}
 	if g.Unused && !client.Traits().RefusesInUse {
 		img, err := e.user(ctx, now, client, row)

@@ -176,7 +176,7 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 		return m, err
 	}
 	for _, r := range byHand {
-		if (r.Verb == plan.RunInstance || r.Verb == plan.MakeDisk) && (!r.State.Ended() || r.State == store.ActionDone) {
+		if r.Verb == plan.RunInstance || r.Verb == plan.MakeDisk { // one that was refused is tried again once the reason is mended
 			m.Busy[r.Backup] = "it was restored from by run " + r.Run + ", and stays until that is surely over"
 		}
 	}

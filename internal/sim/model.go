@@ -261,9 +261,12 @@ func (b *backup) gone() bool {
 	return !slices.ContainsFunc(b.parts, func(t *thing) bool { return t.goneAt.IsZero() })
 }
 
-// heldBy is since when any part of it is held.
+// heldBy is since when any part of it is held. What failed and was disowned is no part any more.
 func (b *backup) heldBy() time.Time {
 	for _, t := range b.parts {
+		if t.state == cloud.StateFailed && !t.tags.Has(cloud.TagPolicy) {
+			continue
+		}
 		if t.goneAt.IsZero() && !t.held.IsZero() {
 			return t.held
 		}

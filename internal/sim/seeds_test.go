@@ -13,10 +13,11 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 200/fewer, "how many seeds are played")
-	first = flag.Uint64("first", 1, "the first of them")
-	seed  = flag.Uint64("seed", 0, "play this one alone, and print what happened")
-	days  = flag.Int("days", 30, "how many virtual days a seed lasts")
+	seeds    = flag.Int("seeds", 200/fewer, "how many seeds are played")
+	first    = flag.Uint64("first", 1, "the first of them")
+	seed     = flag.Uint64("seed", 0, "play this one alone, and print what happened")
+	days     = flag.Int("days", 30, "how many virtual days a seed lasts")
+	failures = flag.Uint64("failures", 3, "stop once so many seeds have failed")
 )
 
 // play plays one seed in a bubble of its own.
@@ -49,7 +50,7 @@ func TestSeeds(t *testing.T) {
 		for w := range runtime.GOMAXPROCS(0) {
 			t.Run(fmt.Sprint(w), func(t *testing.T) {
 				t.Parallel()
-				for failed.Load() < 3 {
+				for failed.Load() < *failures {
 					n := next.Add(1) - 1
 					if n >= uint64(*seeds) {
 						return

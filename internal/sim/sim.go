@@ -321,7 +321,7 @@ func (s *Sim) at(at time.Time, what string, do func()) {
 func (s *Sim) fail(law, text string, about ...string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n\nto play it again: make sim SEED=%d\n\n", law, text, s.spec.Seed)
-	fmt.Fprintf(&b, "%s\n\n%s\n", s.describe(), s.trace.short(90, about...))
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", s.describe(), s.model.siblingsOf(about), s.trace.short(90, about...))
 	s.failures = append(s.failures, b.String())
 }
 

@@ -64,3 +64,30 @@ func (t *trace) short(lines int, words ...string) string {
 	slices.Reverse(out)
 	return strings.Join(out, "\n")
 }
+
+// siblingsOf describes the backups of the same source by the same policy as what has one of these ids, oldest first.
+func (m *model) siblingsOf(ids []string) string {
+	var b strings.Builder
+	for _, key := range m.order {
+		own := m.backups[key]
+		if !slices.ContainsFunc(own.parts, func(t *thing) bool { return slices.Contains(ids, t.ref.ID) }) {
+			continue
+		}
+		for _, o := range m.siblings(own) {
+			fmt.Fprintf(&b, "backup of %s at %s:", o.slot, o.at().Format(time.DateTime))
+			for _, t := range o.parts {
+				fmt.Fprintf(&b, " %s %s", t.ref.ID, t.state)
+				if !t.held.IsZero() {
+					fmt.Fprintf(&b, " held since %s", t.held.Format(time.DateTime))
+				}
+				if !t.goneAt.IsZero() {
+					fmt.Fprintf(&b, " gone %s by %s", t.goneAt.Format(time.DateTime), t.goneBy)
+				}
+				b.WriteByte(';')
+			}
+			b.WriteByte('\n')
+		}
+		break
+	}
+	return b.String()
+}

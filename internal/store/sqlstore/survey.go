@@ -96,10 +96,17 @@ type known struct {
 	expected int64
 }
 
+// longest is what no look takes.
+const longest = time.Hour
+
+// after says whether Expect wrote it after a look that began at the time, in microseconds.
+func (k known) after(at int64) bool { return k.expected > at && k.expected-at < longest.Microseconds() }
+
 // apply writes the differences between what is stored of the scope and what was seen, and counts what is there then.
 //
 // Two rules make up for looks that are older than what we know better: what Expect wrote after the look began is
-// neither changed nor taken away by it, and what Expect wrote less than Grace before the look is not taken away.
+// neither changed nor taken away by it, and what Expect wrote less than Grace before the look is not taken away. What it
+// seems to have written long after the look was written before the clock was set back, and the look is believed.
 func apply(ctx context.Context, tx *sql.Tx, seen *store.Seen) (store.Diff, int, error) {
 	scope, at := seen.Scope.String(), micros(seen.At)
 	before, err := knownOf(ctx, tx, scope)
@@ -118,7 +125,7 @@ func apply(ctx context.Context, tx *sql.Tx, seen *store.Seen) (store.Diff, int, 
 		switch {
 		case !ok:
 			diff.Added++
-		case old.hash == hash(item.Body), old.expected > at:
+		case old.hash == hash(item.Body), old.after(at):
 			continue
 		default:
 			diff.Changed++
@@ -135,8 +142,8 @@ func apply(ctx context.Context, tx *sql.Tx, seen *store.Seen) (store.Diff, int, 
 		asked[id] = true
 	}
 	for id, old := range before {
-		young := old.expected > 0 && at-old.expected < seen.Grace.Microseconds()
-		missing := !there[id] && (seen.Whole || asked[id]) && old.expected <= at && !young
+		young := old.expected > 0 && at-old.expected < seen.Grace.Microseconds() && old.expected-at < longest.Microseconds()
+		missing := !there[id] && (seen.Whole || asked[id]) && !old.after(at) && !young
 		if missing || forget[id] {
 			gone = append(gone, id)
 		}

@@ -150,6 +150,11 @@ func testGrace(t *testing.T, s store.Store) {
 	ok(t, "Expect", s.Expect(ctx, web(), after(10*time.Minute), []store.Resource{resource("new", "1")}))
 	ok(t, "Forget", s.Forget(ctx, web(), []string{"new", "nobody"}))
 	same(t, "after Forget, within the grace", names(t, s), "")
+
+	// Written by a clock that was a year ahead, and since set back: the look is believed.
+	ok(t, "Expect", s.Expect(ctx, web(), after(9000*time.Hour), []store.Resource{resource("a", "new"), resource("b", "new")}))
+	look(t, s, store.Seen{Scope: web(), Whole: true, Grace: 5 * time.Minute, At: after(time.Hour), Items: []store.Resource{resource("a", "2")}}, store.Diff{Changed: 1, Removed: 1})
+	same(t, "a listing after the clock was set back", names(t, s), "a=2 ")
 }
 
 func testOlderLook(t *testing.T, s store.Store) {
