@@ -139,11 +139,11 @@ func (c *class) judge(w *walker) {
 	for _, it := range c.items {
 		w.items = append(w.items, retain.Item{ID: it.id, Time: it.at})
 	}
-	newest, oldestKept := c.held, time.Time{}
-	if n := len(c.items); n > 0 && c.items[n-1].at.After(newest) {
+	var newest, oldestKept time.Time
+	n := len(c.items)
+	if n > 0 {
 		newest = c.items[n-1].at
 	}
-	n := len(c.items)
 	goes := false
 	for i, v := range w.judge.Apply(c.rule, w.items) {
 		if v.Keep {

@@ -53,7 +53,7 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: ref, Kind: kind, Why: why})
 	}
 	items := m.items[:0]
-	var newest *inventory.Backup // complete, held or not
+	var newest, counted *inventory.Backup // complete, held or not; and the newest that nobody holds
 	for _, b := range list {
 		if b.Standing != inventory.Complete {
 			continue
@@ -65,14 +65,17 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 			leave(b, LeftHeld, b.Hold)
 			continue
 		}
+		if counted == nil || b.Time.After(counted.Time) {
+			counted = b
+		}
 		items = append(items, retain.Item{ID: b.ID, Time: b.Time})
 	}
 	m.items = items
 	byID := finder(list)
 	var refs []cloud.Ref
 	keeper := func() []cloud.Ref { // only where something goes, which is seldom
-		if refs == nil && newest != nil {
-			refs = newest.Ready()
+		if refs == nil && counted != nil {
+			refs = counted.Ready()
 		}
 		return refs
 	}
@@ -87,14 +90,14 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 		case v.Keep || b == newest:
 			leave(b, LeftKept, strings.Join(v.Reasons, ", "))
 			oldestKept = b.Time
-		case m.in.Memory.Busy[b.ID] != "":
-			leave(b, LeftKept, m.in.Memory.Busy[b.ID])
+		case m.busy[b.ID] != "":
+			leave(b, LeftKept, m.busy[b.ID])
 		default:
 			out = append(out, going{b, m.ours(b), keeper(), strings.Join(v.Reasons, ", ")})
 		}
 	}
 	for _, b := range list {
-		if g, ok := m.broken(pol, b, newest, oldestKept, keeper); ok {
+		if g, ok := m.broken(pol, b, counted, oldestKept, keeper); ok {
 			out = append(out, g)
 		}
 	}
@@ -160,7 +163,7 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 	}
 	switch b.Standing {
 	case inventory.Complete:
-		if extra := leavings(b); len(extra) > 0 && b.Hold == "" && m.in.Memory.Busy[b.ID] == "" {
+		if extra := leavings(b); len(extra) > 0 && b.Hold == "" && m.busy[b.ID] == "" {
 			return going{b, extra, b.Ready(), "left over from a failed or doubled try; the backup is complete"}, true
 		}
 		return going{}, false
@@ -175,6 +178,9 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 	}
 	if b.Hold != "" {
 		return leave(LeftHeld, b.Hold)
+	}
+	if why := m.busy[b.ID]; why != "" {
+		return leave(LeftKept, why)
 	}
 	switch b.Standing {
 	case inventory.Failed:

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -47,7 +48,7 @@ type Past struct {
 func Make(in Input) Plan {
 	p := Plan{Format: 1, MadeAt: in.Now.UTC()}
 	backups := in.World.Backups()
-	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World), judge: retain.NewJudge()}
+	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World), busy: in.busy(), judge: retain.NewJudge()}
 	p.Left = make([]Left, 0, len(backups))
 	for _, pol := range in.Rules.Policies {
 		if !in.wants(pol.Name) {
@@ -66,6 +67,29 @@ func Make(in Input) Plan {
 	slices.SortStableFunc(p.Findings, func(a, b Finding) int { return cmp.Compare(a.Key, b.Key) })
 	p.Findings = slices.CompactFunc(p.Findings, func(a, b Finding) bool { return a.Key == b.Key })
 	return p
+}
+
+// Restoring is how long a backup stays after it was restored from: some clouds still read the snapshot long after the new
+// disk is there.
+const Restoring = 24 * time.Hour
+
+// busy adds to the memory what the instances tell that were restored lately: the memory may have been lost.
+func (in Input) busy() map[string]string {
+	out := in.Memory.Busy
+	for i := range in.World.Instances {
+		inst := &in.World.Instances[i]
+		id := inst.Tags.Value(cloud.TagRestored)
+		if id == "" || in.Now.Sub(inst.CreatedAt) >= Restoring || out[id] != "" {
+			continue
+		}
+		if len(out) == len(in.Memory.Busy) { // the caller's map stays as it is
+			if out = maps.Clone(out); out == nil {
+				out = map[string]string{}
+			}
+		}
+		out[id] = inst.Ref.ID + " was restored from it, and it stays until that is surely over"
+	}
+	return out
 }
 
 func (in Input) wants(policy string) bool {
@@ -90,6 +114,7 @@ type maker struct {
 	plan     *Plan
 	byPolicy map[string][]*inventory.Backup
 	used     map[cloud.Ref][]cloud.Ref
+	busy     map[string]string // Memory.Busy, and what is seen to have been restored lately
 
 	judge *retain.Judge
 	items []retain.Item // used again for each source

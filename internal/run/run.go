@@ -144,10 +144,6 @@ func Incident(row store.ActionRow) store.Incident {
 	}
 }
 
-// restoring is how long a backup stays after it was restored from: some clouds still read the snapshot long after the
-// new disk is there.
-const restoring = 24 * time.Hour
-
 // Remember gathers what a plan must know of earlier decisions of the policy: those that are open, and those made since.
 // leftovers are backups of which only snapshots are left: whether we deleted their images is looked up however long ago
 // that was.
@@ -171,7 +167,7 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 			m.Busy[r.Backup] = "the action that makes it is not settled yet"
 		}
 	}
-	byHand, err := s.Actions(ctx, store.ActionFilter{Policies: []string{""}, Since: now.Add(-restoring)})
+	byHand, err := s.Actions(ctx, store.ActionFilter{Policies: []string{""}, Since: now.Add(-plan.Restoring)})
 	if err != nil {
 		return m, err
 	}

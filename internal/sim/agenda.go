@@ -139,6 +139,7 @@ func (s *Sim) setClocks(offset time.Duration) {
 // loseDatabase takes everything that the program remembers. All its processes are killed first.
 func (s *Sim) loseDatabase() {
 	s.note("fate", "the database is lost", "")
+	s.lost = s.now()
 	s.counts["databases lost"]++
 	for _, p := range s.places {
 		if p != nil {

@@ -212,7 +212,7 @@ func (s *Sim) judgeGone(p *process, row store.ActionRow, x *thing) {
 	if held := b.heldBy(); !held.IsZero() && now.Sub(held) > s.window() {
 		s.broken("law 4", p, row, x, "another part of its backup is held since %s", held.Format(time.DateTime))
 	}
-	if now.Before(b.readUntil) {
+	if now.Before(b.readUntil) && (b.readUntil.Add(-reading).After(s.lost) || m.restoredFrom(row.Backup)) {
 		s.broken("law 3", p, row, x, "the backup is being restored from until %s", b.readUntil.Format(time.DateTime))
 	}
 	s.judgeBreaker(p, row, x, b)
@@ -254,7 +254,7 @@ func (s *Sim) mustStay(b *backup, r rule) string {
 	m, since := s.model, s.now().Add(-s.memoryOf())
 	var times []time.Time // of what counted lately, the newest first
 	for _, o := range m.siblings(b) {
-		if o != b && o.counted(since) {
+		if o != b && (o.counted(since) || o.isComplete(nil) && o.heldBy().After(since)) {
 			times = append(times, o.latest())
 		}
 	}

@@ -261,12 +261,9 @@ func (b *backup) gone() bool {
 	return !slices.ContainsFunc(b.parts, func(t *thing) bool { return t.goneAt.IsZero() })
 }
 
-// heldBy is since when any part of it is held. What failed and was disowned is no part any more.
+// heldBy is since when any part of it is held.
 func (b *backup) heldBy() time.Time {
 	for _, t := range b.parts {
-		if t.state == cloud.StateFailed && !t.tags.Has(cloud.TagPolicy) {
-			continue
-		}
 		if t.goneAt.IsZero() && !t.held.IsZero() {
 			return t.held
 		}
@@ -330,6 +327,19 @@ func (b *backup) latest() time.Time {
 // counted says whether the backup counted at some time since then.
 func (b *backup) counted(since time.Time) bool {
 	return slices.ContainsFunc(b.whole, func(r timeRange) bool { return r.to.IsZero() || r.to.After(since) })
+}
+
+// reading is how long what was restored from must stay: what the program promises, less what its clocks may be wrong.
+const reading = 23 * time.Hour
+
+// restoredFrom says whether an instance is there that was restored from the backup, and says so. Disks are not looked at.
+func (m *model) restoredFrom(id string) bool {
+	for _, t := range m.there {
+		if t.ref.Kind == cloud.KindInstance && t.tags.Value(cloud.TagRestored) == id {
+			return true
+		}
+	}
+	return false
 }
 
 // siblings are the backups of the same policy and source in the same place, in the order in which they came.

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/stint-cloud/stint/internal/app"
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -264,7 +263,7 @@ func (s *Sim) actCommand() string {
 			return err
 		}
 		if own := s.model.backups[b.ID+" "+b.Place.String()]; own != nil && verb == "restore" {
-			own.readUntil = s.now().Add(23 * time.Hour)
+			own.readUntil = s.now().Add(reading)
 		}
 		return nil
 	})

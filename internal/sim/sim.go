@@ -53,6 +53,7 @@ type Sim struct {
 	daySteps  int
 	counts    map[string]int  // what happened how often
 	lives     []timeRange     // of processes
+	lost      time.Time       // when the database was lost last; zero: never
 	unwritten map[string]bool // actions of which the database would not take a line
 }
 
