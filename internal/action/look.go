@@ -132,10 +132,14 @@ func (e *Executor) guard(ctx context.Context, now time.Time, client *cloud.Clien
 		if !ok {
 			return false, "", &cloud.Error{Op: row.Verb.String(), Ref: ref, Class: cloud.ErrTransient, Err: fmt.Errorf("the fresh look has aged")}
 		}
-		if !part.there || !part.tags.Has(cloud.TagBackup) { // gone before, or never tagged by the cloud
-			continue
+		if !part.there {
+			continue // gone before
 		}
-		if why := held(g, part); why != "" {
+		want := g
+		if !part.tags.Has(cloud.TagBackup) { // never tagged by the cloud: only a hold or a lock counts
+			want.Tags = nil
+		}
+		if why := held(want, part); why != "" {
 			return false, "another part of the backup, " + ref.ID + ": " + why, nil
 		}
 	}

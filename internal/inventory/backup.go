@@ -146,10 +146,11 @@ func (w *World) Backups() []*Backup {
 	fill(images, w.Images, len(g.list), func(b int32, list []*cloud.Image) { g.list[b].Images = list })
 	fill(snapshots, w.Snapshots, len(g.list), func(b int32, list []*cloud.Snapshot) { g.list[b].part(list) })
 
-	bys := map[string]cloud.Tags{}
+	bys, held := map[string]cloud.Tags{}, w.heldUnder()
 	out := make([]*Backup, len(g.list))
 	for i := range g.list {
 		g.list[i].judge(bys)
+		g.list[i].holdUnder(held)
 		out[i] = &g.list[i]
 	}
 	slices.SortFunc(out, func(a, b *Backup) int {
@@ -428,40 +429,4 @@ func (b *Backup) stand() (Standing, string) {
 		return Failed, detail
 	}
 	return Damaged, strconv.Itoa(ready) + " of " + strconv.Itoa(b.Wanted) + " snapshots are there"
-}
-
-// holdOf says which of the ways of holding a thing is in force on it, if any: the hold tag, the policy's tag taken off,
-// a tag that it was selected by taken off or changed, or a lock of the cloud's own.
-func holdOf(tags cloud.Tags, locked bool, bys map[string]cloud.Tags) string {
-	if v, ok := tags.Find(cloud.TagHold); ok {
-		if v == "" {
-			return "held"
-		}
-		return "held: " + v
-	}
-	if !tags.Has(cloud.TagPolicy) {
-		return "held: its " + cloud.TagPolicy + " tag was taken off"
-	}
-	text, ok := tags.Find(cloud.TagBy)
-	if !ok {
-		return "held: its " + cloud.TagBy + " tag was taken off"
-	}
-	by, seen := bys[text]
-	if !seen {
-		by = ParseBy(text)
-		bys[text] = by
-	}
-	for _, want := range by {
-		got, ok := tags.Find(want.Key)
-		if !ok {
-			return "held: its tag " + want.Key + " was taken off"
-		}
-		if !sameValue(want.Value, got) {
-			return "held: its tag " + want.Key + " was changed from " + want.Value + " to " + got
-		}
-	}
-	if locked {
-		return "locked in the cloud"
-	}
-	return ""
 }

@@ -97,7 +97,7 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 		}
 	}
 	for _, b := range list {
-		if g, ok := m.broken(pol, b, counted, oldestKept, keeper); ok {
+		if g, ok := m.broken(pol, b, newest, counted, oldestKept, keeper); ok {
 			out = append(out, g)
 		}
 	}
@@ -156,7 +156,7 @@ func orphanReason(pol policy.Policy, reasons []string) string {
 }
 
 // broken judges what is not complete, and the leavings of failed tries in what is.
-func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKept time.Time, keeper func() []cloud.Ref) (going, bool) {
+func (m *maker) broken(pol policy.Policy, b, newest, counted *inventory.Backup, oldestKept time.Time, keeper func() []cloud.Ref) (going, bool) {
 	leave := func(kind LeftKind, why string) (going, bool) {
 		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Kind: kind, Why: why})
 		return going{}, false
@@ -188,9 +188,9 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 			Key: "failed/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source), Grave: newest == nil || newest.Time.Before(b.Time),
 			Text: fmt.Sprintf("backup %s of %s failed in the cloud: %s", b.ID, b.Source, cmp.Or(b.Detail, "no reason was given")),
 		})
-		why, ok := Superseded(b.Standing, b.Time, timeOf(newest), oldestKept)
+		why, ok := Superseded(b.Standing, b.Time, timeOf(counted), oldestKept)
 		if !ok {
-			return leave(LeftBroken, "it failed, and nothing newer is complete")
+			return leave(LeftBroken, "it failed, and nothing newer counts")
 		}
 		return going{b, m.ours(b), keeper(), why}, true
 	case inventory.Damaged:
@@ -198,7 +198,7 @@ func (m *maker) broken(pol policy.Policy, b, newest *inventory.Backup, oldestKep
 			Key: "damaged/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source),
 			Text: fmt.Sprintf("backup %s of %s is not whole any more: %s", b.ID, b.Source, b.Detail),
 		})
-		why, ok := Superseded(b.Standing, b.Time, timeOf(newest), oldestKept)
+		why, ok := Superseded(b.Standing, b.Time, timeOf(counted), oldestKept)
 		if !ok {
 			return leave(LeftBroken, b.Detail)
 		}
@@ -386,9 +386,16 @@ func (m *maker) guard(b *inventory.Backup, part cloud.Ref, tags cloud.Tags, keep
 	for _, by := range inventory.ParseBy(tags.Value(cloud.TagBy)) {
 		want = want.With(by.Key, tags.Value(by.Key))
 	}
+	parts := b.Refs()
+	for _, ref := range b.Under() {
+		if !slices.Contains(parts, ref) {
+			parts = append(parts, ref)
+		}
+	}
+	parts = slices.DeleteFunc(parts, func(r cloud.Ref) bool { return r == part })
 	return Guard{
 		Tags: want, Lacks: []string{cloud.TagHold}, Keepers: keeper,
-		Parts: slices.DeleteFunc(b.Refs(), func(r cloud.Ref) bool { return r == part }),
+		Parts: parts,
 	}
 }
 

@@ -109,7 +109,7 @@ func instant(t *testing.T, s string) time.Time {
 //	unseen ACCOUNT/REGION/KIND why
 //	instance ACCOUNT/REGION/ID key=value… (name, created, disks=a,b, power, local-root, tag:KEY=VALUE)
 //	snapshots ACCOUNT/REGION policy= source= slot= by= DISK:STATE… [made=TIME] [tag:KEY=VALUE] [-KEY]
-//	image ACCOUNT/REGION policy= source= slot= by= ID:STATE [on=snap-1,snap-2] [bare] …
+//	image ACCOUNT/REGION policy= source= slot= by= ID:STATE [on=snap-1,snap-2] [bare[=WHO-HOLDS]] …
 //
 // An account's regions are those that its things name; every scope of them was seen whole unless it is unseen.
 func readWorld(t *testing.T, w *inventory.World, text string) {
@@ -208,6 +208,9 @@ func readBackup(t *testing.T, w *inventory.World, f []string, opts map[string]st
 				snap := cloud.Snapshot{Ref: cloud.Ref{Account: account, Region: region, Kind: cloud.KindSnapshot, ID: on}, Name: on, State: s, Tags: tags, CreatedAt: made}
 				if _, bare := opts["bare"]; bare {
 					snap.Tags = nil
+					if who := opts["bare"]; who != "" { // bare=WHO: who holds what the image stands on
+						snap.Tags = snap.Tags.With(cloud.TagHold, who)
+					}
 				}
 				if _, shared := opts["shared"]; !shared {
 					w.Snapshots = append(w.Snapshots, snap)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ var (
 	seeds    = flag.Int("seeds", 200/fewer, "how many seeds are played")
 	first    = flag.Uint64("first", 1, "the first of them")
 	seed     = flag.Uint64("seed", 0, "play this one alone, and print what happened")
+	story    = flag.String("story", "", "with -seed: write every step into this file")
 	days     = flag.Int("days", 30, "how many virtual days a seed lasts")
 	failures = flag.Uint64("failures", 3, "stop once so many seeds have failed")
 )
@@ -39,6 +41,11 @@ func TestSeeds(t *testing.T) {
 		t.Logf("seed %d: %d steps, digest %016x, %v", r.Seed, r.Steps, r.Digest, r.Counts)
 		for _, f := range r.Failures {
 			t.Error(f)
+		}
+		if *story != "" {
+			if err := os.WriteFile(*story, []byte(r.Story()), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return
 	}

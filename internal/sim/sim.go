@@ -76,6 +76,7 @@ type Report struct {
 	Digest   uint64   // of every step
 	Steps    int
 	Counts   map[string]int
+	Story    func() string // every step, line by line
 }
 
 // Play plays a world to its end. It must be called inside a synctest bubble whose clock stands at its beginning.
@@ -103,7 +104,7 @@ func Play(ctx context.Context, spec Spec) (Report, error) {
 		s.atTheEnd()
 	}
 	s.stopAll()
-	return Report{Seed: spec.Seed, Failures: s.failures, Digest: s.trace.digest, Steps: s.trace.steps, Counts: s.counts}, nil
+	return Report{Seed: spec.Seed, Failures: s.failures, Digest: s.trace.digest, Steps: s.trace.steps, Counts: s.counts, Story: s.trace.whole}, nil
 }
 
 func (s *Sim) now() time.Time { return time.Now().UTC() }

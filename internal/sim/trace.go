@@ -46,6 +46,15 @@ func (t *trace) add(e event) {
 	}
 }
 
+// whole is every line that is kept.
+func (t *trace) whole() string {
+	var b strings.Builder
+	for _, e := range t.events {
+		b.WriteString(e.String() + "\n")
+	}
+	return b.String()
+}
+
 // short is what a person reads: the last loud lines, and before them whatever names one of the words.
 func (t *trace) short(lines int, words ...string) string {
 	var out []string

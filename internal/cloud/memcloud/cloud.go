@@ -149,9 +149,13 @@ func (c *Cloud) ref(r *region, kind cloud.Kind, id string) cloud.Ref {
 	return cloud.Ref{Account: c.o.Account, Region: r.id, Kind: kind, ID: id}
 }
 
-// birth is the life of what is made now and takes a while.
+// birth is the life of what is made now and takes a while. What a person puts there, of no source, has no fate.
 func (c *Cloud) birth(now time.Time, takes time.Duration, source string) life {
-	return life{madeAt: now, readyAt: now.Add(takes), shownAt: now.Add(c.o.Lag), fate: c.takeFate(source)}
+	l := life{madeAt: now, readyAt: now.Add(takes), shownAt: now.Add(c.o.Lag)}
+	if source != "" {
+		l.fate = c.takeFate(source)
+	}
+	return l
 }
 
 // room refuses when a quota leaves none for more.
