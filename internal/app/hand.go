@@ -117,7 +117,7 @@ func DeleteActions(now time.Time, b inventory.Backup) ([]plan.Action, error) {
 			verb = plan.DeleteImage
 		}
 		act := byHand(now, b, verb, part.ref, b.Name(), "a person deletes the backup")
-		act.Guard = plan.Guard{Tags: cloud.Tags{{Key: cloud.TagBackup, Value: b.ID}}, Lacks: []string{cloud.TagHold}}
+		act.Guard = plan.Guard{Tags: plan.AsSeen(&b, part.tags), Lacks: []string{cloud.TagHold}}
 		if verb == plan.DeleteSnapshot {
 			act.Guard.Unused, act.After = true, after
 		}

@@ -139,6 +139,9 @@ func (a *App) settleRun(ctx context.Context, now time.Time, id string) (over boo
 	if err != nil {
 		return false, err
 	}
+	if err := a.sayFailures(ctx, now, id); err != nil {
+		return false, err
+	}
 	r, over, err := run.Settle(ctx, a.opt.Store, id, now)
 	if err != nil || !over {
 		return false, err
@@ -152,6 +155,36 @@ func (a *App) settleRun(ctx context.Context, now time.Time, id string) (over boo
 	}
 	return true, nil
 }
+
+// sayFailures opens the incidents of a run's failed actions that a process did not live to open (law 9).
+func (a *App) sayFailures(ctx context.Context, now time.Time, id string) error {
+	failed, err := a.opt.Store.Actions(ctx, store.ActionFilter{Run: id, States: []store.ActionState{store.ActionFailed}})
+	if err != nil || len(failed) == 0 {
+		return err
+	}
+	known, err := a.opt.Store.Incidents(ctx, true, manyIncidents)
+	if err != nil {
+		return err
+	}
+	last := map[string]time.Time{}
+	for _, in := range known {
+		last[in.Key] = in.LastAt
+	}
+	for _, row := range failed {
+		in := run.Incident(row)
+		if at, ok := last[in.Key]; ok && !at.Before(row.CreatedAt) {
+			continue
+		}
+		last[in.Key] = now
+		if err := a.opt.Store.OpenIncident(ctx, in, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// manyIncidents are more than a reader would ever want.
+const manyIncidents = 10_000
 
 func (a *App) firstPoll() time.Duration {
 	if a.opt.Survey.MinPoll > 0 {
@@ -208,15 +241,6 @@ func (a *App) endRuns(ctx context.Context, now time.Time) error {
 		}
 		if open > 0 {
 			continue
-		}
-		failed, err := a.opt.Store.Actions(ctx, store.ActionFilter{Run: r.ID, States: []store.ActionState{store.ActionFailed}})
-		if err != nil {
-			return err
-		}
-		for _, row := range failed {
-			if err := a.opt.Store.OpenIncident(ctx, run.Incident(row), now); err != nil {
-				return err
-			}
 		}
 		if _, err := a.settleRun(ctx, now, r.ID); err != nil {
 			return err

@@ -379,13 +379,20 @@ func (m *maker) again(a Action) string {
 	return m.act(a)
 }
 
-// guard is what must still be so when a part is deleted: it is ours and unchanged, nobody holds it or any other part of
-// the backup, and the newer complete backup that lets it go is there.
-func (m *maker) guard(b *inventory.Backup, part cloud.Ref, tags cloud.Tags, keeper []cloud.Ref) Guard {
+// AsSeen are the tags that make a part of a backup one that its policy knows, as they were seen on it: what of them is
+// taken off or changed later holds it.
+func AsSeen(b *inventory.Backup, tags cloud.Tags) cloud.Tags {
 	want := cloud.TagsOf(map[string]string{cloud.TagBackup: b.ID, cloud.TagPolicy: b.Policy, cloud.TagBy: tags.Value(cloud.TagBy)})
 	for _, by := range inventory.ParseBy(tags.Value(cloud.TagBy)) {
 		want = want.With(by.Key, tags.Value(by.Key))
 	}
+	return want
+}
+
+// guard is what must still be so when a part is deleted: it is ours and unchanged, nobody holds it or any other part of
+// the backup, and the newer complete backup that lets it go is there.
+func (m *maker) guard(b *inventory.Backup, part cloud.Ref, tags cloud.Tags, keeper []cloud.Ref) Guard {
+	want := AsSeen(b, tags)
 	parts := b.Refs()
 	for _, ref := range b.Under() {
 		if !slices.Contains(parts, ref) {

@@ -212,7 +212,7 @@ func (s *Sim) judgeGone(p *process, row store.ActionRow, x *thing) {
 	if held := b.heldBy(); !held.IsZero() && now.Sub(held) > s.window() {
 		s.broken("law 4", p, row, x, "another part of its backup is held since %s", held.Format(time.DateTime))
 	}
-	if now.Before(b.readUntil) && (b.readUntil.Add(-reading).After(s.lost) || m.restoredFrom(row.Backup)) {
+	if now.Before(b.readUntil) && p.offset < time.Hour && (b.readUntil.Add(-reading).After(s.lost) || m.restoredFrom(row.Backup)) {
 		s.broken("law 3", p, row, x, "the backup is being restored from until %s", b.readUntil.Format(time.DateTime))
 	}
 	s.judgeBreaker(p, row, x, b)
@@ -260,17 +260,19 @@ func (s *Sim) mustStay(b *backup, r rule) string {
 	}
 	times = append(times, b.at())
 	slices.SortFunc(times, func(a, b time.Time) int { return b.Compare(a) })
-	src := m.source(b.source)
+	src, why := m.source(b.source), ""
 	if src == nil {
-		if r.orphans == 0 {
-			return "its source is gone, and the policy keeps such"
+		switch {
+		case r.orphans == 0:
+			why = "its source is gone, and the policy keeps such"
+		case times[0].Sub(b.at()) < r.orphans:
+			why = "its source is gone, and it is within " + r.orphans.String()
 		}
-		if times[0].Sub(b.at()) < r.orphans {
-			return "its source is gone, and it is within " + r.orphans.String()
+		src = m.lately[b.source]
+		if why == "" || src == nil || src.goneAt.Before(since) { // a moment ago it was there
+			return why
 		}
-		return ""
 	}
-	why := ""
 	for _, last := range s.counts4(b, r, src, since) {
 		if why = kept(r, last, times, b.at()); why == "" {
 			return ""

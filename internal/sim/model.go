@@ -63,6 +63,7 @@ type timeRange struct{ from, to time.Time } // to is zero while it goes on
 type model struct {
 	s       *Sim
 	there   map[cloud.Ref]*thing
+	lately  map[string]*thing // instances that are gone, by what backups call their source
 	backups map[string]*backup // by id and place
 	order   []string           // of backups, as they came
 	strange map[cloud.Ref]cloud.Tags
@@ -81,7 +82,7 @@ type deletions struct {
 
 func newModel(s *Sim) *model {
 	return &model{
-		s: s, there: map[cloud.Ref]*thing{}, backups: map[string]*backup{}, strange: map[cloud.Ref]cloud.Tags{}, runs: map[string]*deletions{},
+		s: s, there: map[cloud.Ref]*thing{}, lately: map[string]*thing{}, backups: map[string]*backup{}, strange: map[cloud.Ref]cloud.Tags{}, runs: map[string]*deletions{},
 		leaving: map[cloud.Ref]bool{},
 	}
 }
@@ -141,6 +142,9 @@ func (m *model) see(now time.Time, who string, ours bool) changes {
 		if t.seen != m.gen {
 			t.goneAt, t.goneBy = now, who
 			delete(m.there, ref)
+			if ref.Kind == cloud.KindInstance {
+				m.lately[ref.Source()] = t
+			}
 			out.gone = append(out.gone, t)
 		}
 	}
