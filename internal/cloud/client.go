@@ -19,11 +19,17 @@ const (
 	DiskMaking
 	Launching
 	Tagging
+	ImageCopies
+	SnapshotCopies
+	Sharing
+	Operating
+	Identifying
 )
 
 var capabilityNames = [...]string{
 	Snapshots: "snapshots", SnapshotSets: "snapshot-sets", ImageMaking: "images", DiskMaking: "disks",
-	Launching: "launch", Tagging: "tags",
+	Launching: "launch", Tagging: "tags", ImageCopies: "image-copies", SnapshotCopies: "snapshot-copies", Sharing: "sharing",
+	Operating: "operate", Identifying: "identity",
 }
 
 // String is the capability's word.
@@ -39,29 +45,6 @@ func (c *Capability) UnmarshalText(b []byte) error {
 	v, err := parseName(capabilityNames[:], string(b), "capability")
 	*c = Capability(v)
 	return err
-}
-
-// CapabilitiesOf lists what a provider can do, in order, by the interfaces that it implements.
-func CapabilitiesOf(p Provider) []Capability {
-	var out []Capability
-	add := func(c Capability, ok bool) {
-		if ok {
-			out = append(out, c)
-		}
-	}
-	_, snapshots := p.(Snapshotter)
-	_, sets := p.(SetSnapshotter)
-	_, images := p.(Imager)
-	_, disks := p.(DiskMaker)
-	_, launch := p.(Launcher)
-	_, tags := p.(Tagger)
-	add(Snapshots, snapshots)
-	add(SnapshotSets, sets)
-	add(ImageMaking, images)
-	add(DiskMaking, disks)
-	add(Launching, launch)
-	add(Tagging, tags)
-	return out
 }
 
 // Class is the kind of call that a pace and a retry distinguish.
@@ -89,6 +72,7 @@ type Call struct {
 	Region     string
 	Ref        Ref    // about what; its ID is empty for a listing
 	Token      string // of a create
+	With       string // the other account's cloud id, when something is shared with it
 	Action     string // id of the action on whose behalf it is made, when there is one
 	Repeatable bool   // a Write that has the same effect made twice as made once
 }
@@ -110,24 +94,48 @@ type Client struct {
 	provider     Provider
 	interceptors []Interceptor
 
-	snapshotter Snapshotter
-	sets        SetSnapshotter
-	imager      Imager
-	disks       DiskMaker
-	launcher    Launcher
-	tagger      Tagger
+	can []Capability
+
+	snapshotter    Snapshotter
+	sets           SetSnapshotter
+	imager         Imager
+	disks          DiskMaker
+	launcher       Launcher
+	tagger         Tagger
+	imageCopier    ImageCopier
+	snapshotCopier SnapshotCopier
+	sharer         Sharer
+	operator       Operator
+	identifier     Identifier
 }
 
 // NewClient finds out once what the provider can do, and puts the interceptors around each of its calls.
 func NewClient(account string, p Provider, interceptors ...Interceptor) *Client {
 	c := &Client{account: account, provider: p, interceptors: slices.Clone(interceptors)}
-	c.snapshotter, _ = p.(Snapshotter)
-	c.sets, _ = p.(SetSnapshotter)
-	c.imager, _ = p.(Imager)
-	c.disks, _ = p.(DiskMaker)
-	c.launcher, _ = p.(Launcher)
-	c.tagger, _ = p.(Tagger)
+	var lacks []Capability
+	if l, ok := p.(Limited); ok {
+		lacks = l.Lacks()
+	}
+	find(c, &c.snapshotter, Snapshots, lacks)
+	find(c, &c.sets, SnapshotSets, lacks)
+	find(c, &c.imager, ImageMaking, lacks)
+	find(c, &c.disks, DiskMaking, lacks)
+	find(c, &c.launcher, Launching, lacks)
+	find(c, &c.tagger, Tagging, lacks)
+	find(c, &c.imageCopier, ImageCopies, lacks)
+	find(c, &c.snapshotCopier, SnapshotCopies, lacks)
+	find(c, &c.sharer, Sharing, lacks)
+	find(c, &c.operator, Operating, lacks)
+	find(c, &c.identifier, Identifying, lacks)
 	return c
+}
+
+// find notes an ability that the provider has.
+func find[T any](c *Client, to *T, ability Capability, lacks []Capability) {
+	if v, ok := c.provider.(T); ok && !slices.Contains(lacks, ability) {
+		*to = v
+		c.can = append(c.can, ability)
+	}
 }
 
 // Account is the account's name in the policies.
@@ -137,7 +145,7 @@ func (c *Client) Account() string { return c.account }
 func (c *Client) Traits() Traits { return c.provider.Traits() }
 
 // Capabilities lists what the account can do, in order.
-func (c *Client) Capabilities() []Capability { return CapabilitiesOf(c.provider) }
+func (c *Client) Capabilities() []Capability { return slices.Clone(c.can) }
 
 type actionKey struct{}
 

@@ -24,6 +24,18 @@ func Classes() []error {
 	return []error{ErrNotFound, ErrThrottled, ErrTransient, ErrInUse, ErrConflict, ErrQuota, ErrDenied, ErrUnsupported}
 }
 
+// ErrBusy is a throttling of a narrower kind, for Error.Class: as many of this operation run at once as the cloud allows, such
+// as copies into one region. The call had no effect and is made again later, as after any ErrThrottled (which errors.Is
+// finds in it as well, so ClassOf and ClassName know no ninth class); but the cloud minds neither other calls nor their
+// pace, and asking again at once is no use: a place comes free when one of those that run ends. A place that no waiting
+// frees is ErrQuota.
+var ErrBusy error = busy{}
+
+type busy struct{}
+
+func (busy) Error() string        { return "as many at once as the cloud allows" }
+func (busy) Is(target error) bool { return target == ErrThrottled }
+
 var classNames = []string{"not-found", "throttled", "transient", "in-use", "conflict", "quota", "denied", "unsupported"}
 
 // ClassOf gives the class of an error, or nil when it has none of the eight.

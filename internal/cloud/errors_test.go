@@ -73,3 +73,17 @@ func TestErrorText(t *testing.T) {
 		}
 	}
 }
+
+// TestBusyIsThrottled: whoever knows the eight classes only comes back later; whoever knows more can tell.
+func TestBusyIsThrottled(t *testing.T) {
+	err := fmt.Errorf("copying: %w", &cloud.Error{Op: "image.copy", Class: cloud.ErrBusy, Code: "ResourceLimitExceeded"})
+	if !errors.Is(err, cloud.ErrBusy) || cloud.ClassOf(err) != cloud.ErrThrottled || cloud.ClassName(err) != "throttled" || errors.Is(err, cloud.ErrQuota) {
+		t.Errorf("%v: got class %v, want busy, which is throttled and no quota", err, cloud.ClassOf(err))
+	}
+	if throttled := (&cloud.Error{Op: "image.copy", Class: cloud.ErrThrottled}); errors.Is(throttled, cloud.ErrBusy) {
+		t.Errorf("%v is busy, want it asked too often", throttled)
+	}
+	if want := "copying: image.copy: as many at once as the cloud allows (ResourceLimitExceeded)"; err.Error() != want {
+		t.Errorf("Error() = %q, want %q", err, want)
+	}
+}

@@ -54,6 +54,41 @@ type Traits struct {
 	RefusesInUse   bool          `json:"refuses-in-use"`     // the cloud itself refuses to delete a snapshot that an image stands on
 	NameTag        string        `json:"name-tag,omitempty"` // the tag that consoles show as the name, where names are tags
 	Lag            time.Duration `json:"lag"`                // how long a new thing may be missing from listings
+	ImageCopies    CopyTraits    `json:"image-copies"`       // of ImageCopier
+	SnapshotCopies CopyTraits    `json:"snapshot-copies"`    // of SnapshotCopier
+}
+
+// CopyTraits are what a plan needs to know before it has things of one kind copied.
+type CopyTraits struct {
+	// Tags says that a copy carries its tags from the creating call on. Elsewhere NewCopy.Tags are not given to it: the
+	// caller knows the copy by its name, and sets them by SetTags once it sees it.
+	Tags bool `json:"tags,omitempty"`
+	// Tokens says that the same NewCopy.Token gives the same copy.
+	Tokens bool `json:"tokens,omitempty"`
+	// Max is how many copies may run at once into one region of the account: one more is ErrBusy. 0 when the cloud has no
+	// such limit, keeps a queue of its own, or none is known.
+	Max int `json:"max,omitempty"`
+	// SharedAcross says that what another account has shared can be copied into any region. Elsewhere it can be copied
+	// only inside the region where it is; the copy, which is the account's own, is then copied on.
+	SharedAcross bool `json:"shared-across,omitempty"`
+}
+
+// Copies are the traits of copies of the kind; zero for a kind that is not copied.
+func (t Traits) Copies(k Kind) CopyTraits {
+	switch k {
+	case KindImage:
+		return t.ImageCopies
+	case KindSnapshot:
+		return t.SnapshotCopies
+	}
+	return CopyTraits{}
+}
+
+// Limited is a provider that lacks abilities which its methods seem to promise: its account may only look, or its cloud
+// was installed without a service. NewClient asks once.
+type Limited interface {
+	// Lacks lists the abilities that must not be used. It costs no call and never changes.
+	Lacks() []Capability
 }
 
 // Snapshotter is a provider that can take and delete snapshots.
@@ -98,6 +133,65 @@ type Tagger interface {
 	SetTags(ctx context.Context, ref Ref, tags Tags) error
 	// RemoveTags takes keys off; a key that is not there is no error.
 	RemoveTags(ctx context.Context, ref Ref, keys []string) error
+}
+
+// ImageCopier is a provider that can copy an image to another region, and one that was shared with its account to itself.
+type ImageCopier interface {
+	// CopyImage starts a copy of an image that is ready and returns at once, with the copy as StateWorking. The copy and
+	// the snapshots that it will stand on belong to this account; the snapshots are the cloud's to make, carry the copy's
+	// tags where it can tag them, and stay when the copy is deleted, as those under any image. The source must stay until
+	// the copy is ready: some clouds refuse to delete it until then (ErrInUse), with others the copy fails. A copy under way
+	// may not be deleted on some (ErrConflict).
+	//
+	// Errors: ErrNotFound when the account knows no such source, which is also said of one that is not shared with it;
+	// ErrConflict when the source is not ready, or the name is taken; ErrBusy when CopyTraits.Max are under way; ErrQuota
+	// when there is no room for one more image; ErrDenied, with what can be done, when Key is none that the account may use
+	// in Region, or the source's key may not be used; ErrUnsupported when CopyTraits.SharedAcross forbids it.
+	CopyImage(ctx context.Context, req NewCopy) (Image, error)
+}
+
+// SnapshotCopier is a provider that can copy a snapshot to another region, and one that was shared with its account to itself.
+type SnapshotCopier interface {
+	// CopySnapshot is to snapshots what CopyImage is to images. The disk of a copy means nothing, whatever a listing shows:
+	// only its tags tell what it is a copy of.
+	CopySnapshot(ctx context.Context, req NewCopy) (Snapshot, error)
+}
+
+// Sharer is a provider that can let another account of the same cloud use an image or a snapshot. Either call may be made
+// again at will.
+type Sharer interface {
+	// Share lets the account whose id at the cloud is with (see Identifier) use the image or snapshot and copy it, or with
+	// on false no longer. With an image its snapshots are shared where a copy needs them. What is made of it stays the
+	// other's when the sharing ends; a copy under way may fail. Some clouds refuse to delete what is shared (ErrInUse).
+	//
+	// Errors: ErrNotFound when there is no such thing; ErrDenied, with what can be done, when it is encrypted with a key that
+	// is never shared, such as the cloud's default; ErrUnsupported for a kind or an id that the cloud cannot share with.
+	Share(ctx context.Context, ref Ref, with string, on bool) error
+	// SharedWith lists the cloud ids of the accounts that an image or a snapshot is shared with, sorted.
+	SharedWith(ctx context.Context, ref Ref) ([]string, error)
+}
+
+// Identifier is a provider that knows its account's own id at the cloud.
+type Identifier interface {
+	// Identity is the id by which other accounts share with this one: an account number, a UID, a UIN, a project's id.
+	Identity(ctx context.Context) (string, error)
+}
+
+// Operator is a provider that can start, stop and delete instances. Each call returns at once and may be made again at will:
+// what is so already, or on its way there, is no error. All answer ErrNotFound when the instance is gone, and ErrConflict
+// while it is doing something else, such as starting when it is to stop.
+type Operator interface {
+	// StartInstance starts one that is stopped. The cloud may be out of stock (ErrTransient).
+	StartInstance(ctx context.Context, ref Ref) error
+	// StopInstance shuts one down in good order, in the way that ends the cost of its computing where the cloud has one.
+	// Its disks stay and go on costing; an address that is not its own for good may change.
+	StopInstance(ctx context.Context, ref Ref) error
+	// DeleteInstance ends one for good, running or not, with the disks that the cloud lets go with it; see
+	// NewInstance.Throwaway. Afterwards it may be listed for a while, as PowerGone. ErrDenied when the cloud itself protects it.
+	//
+	// A second call must never do more than the first. Where the cloud does (Tencent puts a prepaid instance into its recycle
+	// bin first, and destroys it when asked again), the provider looks before it asks, and leaves alone what is ended already.
+	DeleteInstance(ctx context.Context, ref Ref) error
 }
 
 // NewSnapshot asks for a snapshot of one disk.
@@ -155,4 +249,19 @@ type NewInstance struct {
 	KeyName string `json:"key-name,omitempty"`
 	Tags    Tags   `json:"tags"`
 	Token   string `json:"token"`
+
+	// Throwaway makes every disk that comes with it go with it, also one whose like on the image's source would have
+	// stayed: what is made for a while leaves nothing behind.
+	Throwaway bool `json:"throwaway,omitempty"`
+}
+
+// NewCopy asks for a copy of an image or a snapshot.
+type NewCopy struct {
+	From        Ref    `json:"from"`   // of this account, or of another that has shared it with this one
+	Region      string `json:"region"` // of the copy, which is this account's; where From is only with Key, or when another account's
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	Tags        Tags   `json:"tags"`            // see CopyTraits.Tags
+	Key         string `json:"key,omitempty"`   // the cloud's id of a key in Region that encrypts the copy; empty is as the cloud does by itself
+	Token       string `json:"token,omitempty"` // see CopyTraits.Tokens
 }

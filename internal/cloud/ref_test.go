@@ -121,7 +121,7 @@ func TestNames(t *testing.T) {
 		err = v.UnmarshalText([]byte(s))
 		return v, err
 	})
-	words[cloud.Capability](t, cloud.Snapshots, cloud.Tagging, func(s string) (v cloud.Capability, err error) {
+	words[cloud.Capability](t, cloud.Snapshots, cloud.Identifying, func(s string) (v cloud.Capability, err error) {
 		err = v.UnmarshalText([]byte(s))
 		return v, err
 	})

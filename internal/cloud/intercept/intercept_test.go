@@ -93,6 +93,7 @@ func TestRetryRepeatsOnlyWhatMayBeRepeated(t *testing.T) {
 		{"other write, always throttled", write(false), []error{throttled, throttled, throttled, throttled, throttled}, 4, cloud.ErrThrottled},
 		{"other write, throttled then transient", write(false), []error{throttled, transient}, 2, cloud.ErrTransient},
 		{"write, code unknown", write(true), []error{unknown}, 1, nil},
+		{"repeatable write, enough under way", write(true), []error{broken(cloud.ErrBusy, 0)}, 1, cloud.ErrThrottled},
 		{"write, in use", write(true), []error{broken(cloud.ErrInUse, 0)}, 1, cloud.ErrInUse},
 	} {
 		t.Run(c.name, func(t *testing.T) {

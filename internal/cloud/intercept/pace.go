@@ -2,6 +2,7 @@ package intercept
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -27,7 +28,8 @@ func PaceKey(call cloud.Call) string {
 	return call.Account + "/" + call.Region + "/" + call.Class.String()
 }
 
-// Pace makes each call wait for its place, and slows all down once the cloud says that it was asked too often.
+// Pace makes each call wait for its place, and slows all down once the cloud says that it was asked too often. An operation of
+// which enough are under way (cloud.ErrBusy) slows nothing: the cloud minds no other call.
 func Pace(p Pacer) cloud.Interceptor {
 	return func(next cloud.Invoke) cloud.Invoke {
 		return func(ctx context.Context, call cloud.Call) error {
@@ -49,7 +51,7 @@ func Pace(p Pacer) cloud.Interceptor {
 				return err
 			}
 			err = next(ctx, call)
-			if cloud.ClassOf(err) == cloud.ErrThrottled {
+			if cloud.ClassOf(err) == cloud.ErrThrottled && !errors.Is(err, cloud.ErrBusy) {
 				// The call is over, and that it was too much is worth telling even when its context is over too.
 				if pushed := p.Push(context.WithoutCancel(ctx), key, time.Now(), after(err)); pushed != nil {
 					return fmt.Errorf("%w (and the pace was not slowed: %w)", err, pushed)

@@ -211,6 +211,15 @@ func TestPaceUnknown(t *testing.T) {
 	}
 }
 
+// TestPaceIsNotSlowedByWhatIsUnderWay: too many copies at once say nothing about how often one may ask.
+func TestPaceIsNotSlowedByWhatIsUnderWay(t *testing.T) {
+	f := &failing{}
+	s := &script{ends: []error{broken(cloud.ErrBusy, time.Minute)}}
+	if err := chain(s.invoke, intercept.Pace(f))(t.Context(), write(true)); !errors.Is(err, cloud.ErrBusy) || len(f.pushed) != 0 {
+		t.Errorf("a call of which enough are under way: got %v and pushes %v, want busy and none", err, f.pushed)
+	}
+}
+
 // TestPaceAgainstThrottlingCloud: the cloud allows 10 a second, we believe in 100; the pace finds down to what it allows.
 func TestComplaintEndsTheBurst(t *testing.T) {
 	ctx := t.Context()

@@ -74,6 +74,9 @@ func (r *Recorder) entry(rec Record) store.AuditEntry {
 			e.Code, e.Request = ce.Code, cmp.Or(ce.RequestID, rec.RequestID)
 		}
 	}
+	if rec.Call.With != "" { // that something was shared is of no use without with whom
+		e.Detail = strings.TrimSuffix("with "+rec.Call.With+": "+e.Detail, ": ")
+	}
 	return e
 }
 

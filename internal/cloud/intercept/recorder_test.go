@@ -68,18 +68,25 @@ func TestRecordKeepsWritesAndFailedLooks(t *testing.T) {
 			noted(wrote("a-2"), denied), // whose own id is that of the refusal
 			noted(wrote("a-3"), context.Canceled),
 			{Call: cloud.Call{Op: "snapshot.delete", Class: cloud.Write}, Err: context.Canceled},
+			{Call: cloud.Call{Op: "image.share", Class: cloud.Write, With: "444455556666"}},
+			{Call: cloud.Call{Op: "image.unshare", Class: cloud.Write, With: "444455556666"}, Err: denied},
 		} {
 			r.Sink(t.Context(), rec)
 		}
 		r.Stop()
 		var got []string
 		for _, e := range slices.Concat(m.batches...) {
-			got = append(got, strings.Join([]string{e.Who, e.What, e.Ref, e.Outcome, e.Code, e.Request, e.Action}, " "))
+			detail, _, _ := strings.Cut(e.Detail, ":")
+			if !strings.HasPrefix(detail, "with ") {
+				detail = ""
+			}
+			got = append(got, strings.Join([]string{e.Who, e.What, e.Ref, e.Outcome, e.Code, e.Request, e.Action + detail}, " "))
 		}
 		want := []string{
 			"ann snapshot.list web/r/snapshot denied UnauthorizedOperation req-1 ", "ann region.list web denied UnauthorizedOperation req-1 ",
 			"ann snapshot.create web/r/disk/vol-1 ok  req-2 a-1",
 			"ann snapshot.create web/r/disk/vol-1 denied UnauthorizedOperation req-1 a-2", "ann snapshot.create web/r/disk/vol-1 canceled  req-2 a-3", "ann snapshot.delete  canceled   ",
+			"ann image.share  ok   with 444455556666", "ann image.unshare  denied UnauthorizedOperation req-1 with 444455556666",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("the record holds\n%q, want\n%q", got, want)

@@ -42,8 +42,9 @@ func (o RetryOptions) withDefaults() RetryOptions {
 }
 
 // Retry makes a call again that was asked too often or may pass, with full jitter, and never earlier than the cloud asked
-// for. A throttled call had no effect, so any may be repeated. One that may pass may have happened, so only reads and
-// what is Repeatable are: for the rest the caller must look first.
+// for. A throttled call had no effect, so any may be repeated, but for one of which enough are under way (cloud.ErrBusy):
+// that lasts longer than a call may. One that may pass may have happened, so only reads and what is Repeatable are: for the
+// rest the caller must look first.
 func Retry(options RetryOptions) cloud.Interceptor {
 	o := options.withDefaults()
 	return func(next cloud.Invoke) cloud.Invoke {
@@ -71,7 +72,7 @@ func Retry(options RetryOptions) cloud.Interceptor {
 func again(call cloud.Call, err error) bool {
 	switch cloud.ClassOf(err) {
 	case cloud.ErrThrottled:
-		return true
+		return !errors.Is(err, cloud.ErrBusy)
 	case cloud.ErrTransient:
 		return call.Class == cloud.Read || call.Repeatable
 	}
