@@ -42,6 +42,10 @@ func (m *maker) backup(pol policy.Policy) {
 		m.left(Left{Policy: pol.Name, Kind: LeftOut, Why: "the policy is disabled: it neither creates nor deletes"})
 		return
 	}
+	if len(b.Copies) > 0 {
+		m.finding(Finding{Key: "copies/" + pol.Name, Policy: pol.Name, Grave: true, Text: "this version makes no copies yet, so it does nothing for this policy: leave copies out"})
+		return
+	}
 	if next, ok := b.When.Next(m.in.Now); ok && (m.plan.Next.IsZero() || next.Before(m.plan.Next)) {
 		m.plan.Next = next
 	}

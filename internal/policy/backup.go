@@ -75,6 +75,9 @@ func (r *reader) backup(s spot) *Backup {
 	if v, ok := f["keep"]; ok {
 		b.Keep = r.keep(v)
 	}
+	if v, ok := f["copies"]; ok {
+		b.Copies = r.copies(v, f["select"].peek())
+	}
 	if v, ok := f["orphans"]; ok {
 		b.Orphans = r.orphans(v)
 	}

@@ -38,6 +38,7 @@ func TestReferenceHasEveryWord(t *testing.T) {
 		shapePace{},
 		shapePolicy{},
 		shapeBackup{},
+		shapeCopy{},
 		shapeSelect{},
 		shapeExcept{},
 		shapeSchedule{},

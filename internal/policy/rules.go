@@ -108,7 +108,16 @@ type Backup struct {
 	Keep       Keep              `json:"keep"`
 	Orphans    Orphans           `json:"orphans"`
 	Limits     Limits            `json:"limits"`
-	StuckAfter time.Duration     `json:"stuck-after"` // a backup that is still being made after this long is a finding
+	StuckAfter time.Duration     `json:"stuck-after"`      // a backup that is still being made after this long is a finding
+	Copies     []Copy            `json:"copies,omitempty"` // sorted by place, each once
+}
+
+// Copy is one more place in which each backup is kept, by a rule of its own.
+type Copy struct {
+	To   cloud.Place `json:"to"`
+	Keep Keep        `json:"keep"`
+	Key  string      `json:"key,omitempty"` // the cloud's id of a key there; empty: as the cloud encrypts by itself
+	Pos  Position    `json:"-"`
 }
 
 // Method is how a backup is made. The zero Method is none.

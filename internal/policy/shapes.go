@@ -49,9 +49,17 @@ type shapeBackup struct {
 	Orphans    shapeOrphans  `json:"orphans,omitempty" jsonschema_description:"What becomes of backups whose instance is gone. Left out: keep."`
 	Limits     *shapeLimits  `json:"limits,omitempty" jsonschema_description:"The breaker, and how much is done at once."`
 	StuckAfter shapeDuration `json:"stuck-after,omitempty" jsonschema_description:"A backup that is still being made after this long is reported. Left out: 1d."`
-	Copies     struct{}      `json:"-" later:"copies"`
+	Copies     []shapeCopy   `json:"copies,omitempty" jsonschema:"minItems=1" jsonschema_description:"Other places in which each backup is kept as well. Left out: none."`
 	On         struct{}      `json:"-" later:"on"`
 	Standby    struct{}      `json:"-" later:"standby"`
+}
+
+type shapeCopy struct {
+	To   string    `json:"to" jsonschema:"pattern=^[^/]+/[^/]+$" jsonschema_description:"The place of the copy, as account/region: another region of the account that the instances are in."`
+	Keep shapeKeep `json:"keep" jsonschema_description:"How many copies of each instance's backups stay there, whatever stays elsewhere."`
+	Key  string    `json:"key,omitempty" jsonschema:"minLength=1" jsonschema_description:"The cloud's id of a key in that region which encrypts the copy. Left out: as the cloud does by itself."`
+
+	Standby struct{} `json:"-" later:"standby"`
 }
 
 type shapeSelect struct {
