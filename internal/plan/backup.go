@@ -242,6 +242,10 @@ func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 		if have != nil && have.Standing != inventory.Failed {
 			continue // complete or pending; damaged was whole once, and a person broke it
 		}
+		if have == nil && m.clockWasAhead(bySource[sourceKey{inst.Ref.Source(), inst.Ref.Place()}], slot) {
+			m.left(Left{Policy: pol.Name, Backup: id, Ref: inst.Ref, Kind: LeftOut, Why: "since the slot " + SlotText(slot) + " a backup was made, when the clock was ahead"})
+			continue
+		}
 		actions := m.takes(pol, inst, by, slot, id, have)
 		if len(actions) > 0 && b.Limits.AtOnce > 0 {
 			if room <= 0 {
@@ -257,6 +261,14 @@ func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 			m.foresee(pol, inst, slot, bySource[sourceKey{inst.Ref.Source(), inst.Ref.Place()}], going)
 		}
 	}
+}
+
+// clockWasAhead says whether a backup of a slot that is still to come was made since this slot: the slot's own backup may
+// have been made and let go meanwhile, and what was remembered of it pruned.
+func (m *maker) clockWasAhead(list []*inventory.Backup, slot time.Time) bool {
+	return slices.ContainsFunc(list, func(b *inventory.Backup) bool {
+		return b.Standing == inventory.Complete && b.Slot > SlotText(m.in.Now) && b.Time.After(slot) && !b.Time.After(m.in.Now)
+	})
 }
 
 // able says whether the instance's account and shape let it be backed up as the policy wants, and what is not covered.

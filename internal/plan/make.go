@@ -39,7 +39,7 @@ type Past struct {
 	Done     bool      // it took effect
 	Stopped  bool      // a person cancelled it
 	Outdated bool      // it was not begun, since its policy had changed or its plan was old
-	Attempts int       // calls made
+	Attempts int       // calls made since it was planned last, and how often it was planned anew after it had failed
 	At       time.Time // when it ended, or last moved
 	Problem  string
 }

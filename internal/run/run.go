@@ -156,7 +156,7 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 	for _, r := range rows {
 		p := plan.Past{
 			Open: !r.State.Ended(), Done: r.State == store.ActionDone, Stopped: r.State == store.ActionCancelled, Outdated: r.Class == store.ClassOutdated && r.State == store.ActionSkipped,
-			Attempts: r.Attempts, At: r.EndedAt, Problem: r.Problem,
+			Attempts: r.Attempts + r.Armed, At: r.EndedAt, Problem: r.Problem,
 		}
 		if p.At.IsZero() {
 			p.At = r.CreatedAt

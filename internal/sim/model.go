@@ -63,7 +63,7 @@ type timeRange struct{ from, to time.Time } // to is zero while it goes on
 type model struct {
 	s       *Sim
 	there   map[cloud.Ref]*thing
-	lately  map[string]*thing // instances that are gone, by what backups call their source
+	lately  map[string]*thing  // instances that are gone, by what backups call their source
 	backups map[string]*backup // by id and place
 	order   []string           // of backups, as they came
 	strange map[cloud.Ref]cloud.Tags

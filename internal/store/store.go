@@ -188,6 +188,7 @@ type ActionRow struct {
 	Version   int64
 	State     ActionState
 	Attempts  int
+	Armed     int       // how often it was planned anew after it had failed
 	NextAt    time.Time // when the next step is due; zero when ended
 	Deadline  time.Time // while calling: until when its worker may still call
 	Class     string    // of the last error, as cloud.ClassName gives it

@@ -11,7 +11,7 @@ import (
 	"github.com/stint-cloud/stint/internal/store"
 )
 
-const actionColumns = `id, run, version, state, attempts, next_at, deadline, due_at, policy, backup, class, code, problem, made, created_at, started_at, ended_at, body`
+const actionColumns = `id, run, version, state, attempts, next_at, deadline, due_at, policy, backup, class, code, problem, made, created_at, started_at, ended_at, armed, body`
 
 func scanAction(row scanner) (store.ActionRow, error) {
 	var (
@@ -20,7 +20,7 @@ func scanAction(row scanner) (store.ActionRow, error) {
 		due                int64
 	)
 	err := row.Scan(&id, &v.Run, &v.Version, &v.State, &v.Attempts, instant{&v.NextAt}, instant{&v.Deadline}, &due, &policy, &backup,
-		&v.Class, &v.Code, &v.Problem, fromJSON{&v.Made}, instant{&v.CreatedAt}, instant{&v.StartedAt}, instant{&v.EndedAt}, fromJSON{&v.Action})
+		&v.Class, &v.Code, &v.Problem, fromJSON{&v.Made}, instant{&v.CreatedAt}, instant{&v.StartedAt}, instant{&v.EndedAt}, &v.Armed, fromJSON{&v.Action})
 	return v, err
 }
 

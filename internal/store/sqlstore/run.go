@@ -40,7 +40,7 @@ func (s *Store) StartRun(ctx context.Context, run store.Run, actions []plan.Acti
 	var got map[string]bool
 	err := s.write(ctx, "start run "+run.ID, func(tx *sql.Tx) error {
 		got = map[string]bool{}
-		for batch := range slices.Chunk(sorted, rows(18)) {
+		for batch := range slices.Chunk(sorted, rows(19)) {
 			ids, err := arm(ctx, tx, run.ID, batch, bodies, micros(now))
 			if err != nil {
 				return err
@@ -81,7 +81,7 @@ func arm(ctx context.Context, tx *sql.Tx, run string, actions []plan.Action, bod
 	var a args
 	values := a.tuples(func(yield func([]any) bool) {
 		for _, v := range actions {
-			if !yield([]any{v.ID, run, int64(1), string(store.ActionPlanned), int64(0), now, int64(0), now, v.Policy, v.Backup, "", "", "", "[]", now, int64(0), int64(0), bodies[v.ID]}) {
+			if !yield([]any{v.ID, run, int64(1), string(store.ActionPlanned), int64(0), now, int64(0), now, v.Policy, v.Backup, "", "", "", "[]", now, int64(0), int64(0), int64(0), bodies[v.ID]}) {
 				return
 			}
 		}
@@ -91,7 +91,8 @@ func arm(ctx context.Context, tx *sql.Tx, run string, actions []plan.Action, bod
 			attempts = excluded.attempts, next_at = excluded.next_at, deadline = excluded.deadline, due_at = excluded.due_at,
 			policy = excluded.policy, backup = excluded.backup, class = excluded.class, code = excluded.code,
 			problem = excluded.problem, made = excluded.made, created_at = excluded.created_at, started_at = excluded.started_at,
-			ended_at = excluded.ended_at, body = excluded.body
+			ended_at = excluded.ended_at, body = excluded.body,
+			armed = action.armed + CASE WHEN action.state = 'failed' THEN 1 ELSE 0 END
 		WHERE action.state IN ('failed', 'skipped', 'cancelled')
 		RETURNING id`, a, func(row scanner) (id string, err error) { return id, row.Scan(&id) })
 }

@@ -86,7 +86,12 @@ func testStartRun(t *testing.T, s store.Store) {
 	}
 	row, err := s.Action(ctx, "b")
 	ok(t, "Action", err)
-	same(t, "an action armed anew", row, store.ActionRow{Action: action("b"), Run: "r2", Version: 3, State: store.ActionPlanned, NextAt: after(time.Hour), CreatedAt: after(time.Hour)})
+	same(t, "an action armed anew", row, store.ActionRow{Action: action("b"), Run: "r2", Version: 3, State: store.ActionPlanned, Armed: 1, NextAt: after(time.Hour), CreatedAt: after(time.Hour)})
+	row, err = s.Action(ctx, "c")
+	ok(t, "Action", err)
+	if row.Armed != 0 {
+		t.Fatalf("an action armed anew that was skipped: it counts %d failures, want none", row.Armed)
+	}
 
 	same(t, "StartRun with nothing to start", begin(t, s, run("r3"), after(time.Hour), "a", "e", "g"), []string(nil))
 	_, err = s.Run(ctx, "r3")
