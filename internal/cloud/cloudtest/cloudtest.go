@@ -84,6 +84,26 @@ type Subject struct {
 	// ImageTagsSnapshots that they carry the image's tags.
 	ImagesStand, ImageTagsSnapshots bool
 
+	// Elsewhere is another region of the account, into which the exam copies. Empty skips the cases about copies.
+	Elsewhere string
+
+	// Key is the cloud's id of a key in Elsewhere that copies may be encrypted with, and WrongKey one that cannot be used
+	// there. Empty skips the case about keys.
+	Key, WrongKey string
+
+	// Partner is the cloud id of another account of the same cloud, to share with; empty skips the cases about sharing.
+	// Other, where it is not nil, is that account's provider, and OtherAccount its name in refs. Settle bears its refs.
+	Partner      string
+	Other        cloud.Provider
+	OtherAccount string
+
+	// SharesSnapshots says that snapshots are shared, and not images alone.
+	SharesSnapshots bool
+
+	// EncryptedDisk makes a disk that the cloud's default key encrypts, from which a snapshot can be taken, and gives its
+	// id. Nil where there is none.
+	EncryptedDisk func(t *testing.T) string
+
 	// ImageHoldsDisks says that an image of what Launch made holds its data disks, though Traits.ImageHasDisks cannot
 	// promise it of every instance.
 	ImageHoldsDisks bool
@@ -100,7 +120,7 @@ type testCase struct {
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	t.Run("Abilities", func(t *testing.T) { abilities(t, h) })
-	for _, list := range [][]testCase{listingCases(), pagingCases(), snapshotCases(), setCases(), imageCases(), makingCases(), taggingCases(), errorCases(), requestCases()} {
+	for _, list := range [][]testCase{listingCases(), pagingCases(), snapshotCases(), setCases(), imageCases(), makingCases(), taggingCases(), copyCases(), sharingCases(), operatingCases(), errorCases(), requestCases()} {
 		for _, c := range list {
 			t.Run(c.name, func(t *testing.T) {
 				for _, need := range c.needs {

@@ -50,6 +50,27 @@ func bugs() map[string]string {
 		"leaks-goroutine":       "PagesBrokenOff",
 		"request-id-lost":       "RequestIDsOfSnapshots",
 		"request-id-stays":      "RequestIDsOfSnapshots",
+		"copy-ready-at-once":    "CopyArrives/image",
+		"copy-without-tags":     "CopyArrives/snapshot",
+		"copy-with-all-tags":    "CopyArrives/image",
+		"copy-names-a-disk":     "CopyArrives/snapshot",
+		"copy-shares-snapshots": "ImageCopyStandsAlone",
+		"copy-of-anything":      "CopyOfUnfinished/snapshot",
+		"copy-ignores-token":    "CopyTokenThrice/image",
+		"copy-repeated":         "CopyWhoseAnswerIsLost/image",
+		"copy-ignores-key":      "CopyWithKey/snapshot",
+		"copy-busy-is-quota":    "CopiesAtOnce/image",
+		"share-does-nothing":    "SharedIsCopied/image",
+		"share-is-kept":         "SharedTwice/snapshot",
+		"share-with-nobody":     "SharedWithNobody",
+		"identity-of-other":     "Identity",
+		"stop-twice-fails":      "StoppedAndStartedTwice",
+		"stop-does-nothing":     "StoppedAndStartedTwice",
+		"start-forgets-disks":   "StoppedAndStartedTwice",
+		"start-at-any-time":     "StartedWhileStopping",
+		"delete-missing-works":  "InstanceDeletedTwice",
+		"delete-leaves-root":    "InstanceDeletedTwice",
+		"throwaway-ignored":     "ThrowawayLeavesNothing",
 	}
 }
 
@@ -96,14 +117,18 @@ func TestBuggy(t *testing.T) {
 	if bug == "" {
 		t.Skip("this is for TestExamFindsBugs")
 	}
-	can := []cloud.Capability{cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging}
+	can := []cloud.Capability{
+		cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging,
+		cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying,
+	}
 	cloudtest.Run(t, cloudtest.Harness{Can: can, Open: func(t *testing.T) cloudtest.Subject {
 		var now atomic.Int64
 		now.Store(1_767_323_045)
 		m := time.Minute
 		o := memcloud.Options{
-			Account: "acct", Regions: []string{"r-1"}, PageSize: 3, Now: func() time.Time { return time.Unix(now.Load(), 0) },
-			Delays: memcloud.Delays{Snapshot: m, Image: m, Disk: m, Instance: m, Reboot: m, Delete: m},
+			Account: "acct", Regions: []string{"r-1", "r-2"}, PageSize: 3, Now: func() time.Time { return time.Unix(now.Load(), 0) },
+			Delays: memcloud.Delays{Snapshot: m, Image: m, Disk: m, Instance: m, Reboot: m, Delete: m, Copy: m, Power: m},
+			Among:  &memcloud.Among{}, Keys: map[string][]string{"r-2": {"key-2"}}, DisksStay: true,
 		}
 		if bug == "claims-too-much" {
 			o.Lacks = []cloud.Capability{cloud.Tagging}
@@ -111,7 +136,12 @@ func TestBuggy(t *testing.T) {
 		if bug == "ready-at-once" {
 			o.Delays.Snapshot = 0
 		}
+		if bug == "copy-ready-at-once" {
+			o.Delays.Copy = 0
+		}
 		c := memcloud.New(o)
+		o.Account, o.ID = "other", "444455556666"
+		other := memcloud.New(o)
 		p := c.Provider()
 		if h, ok := p.(hands); ok {
 			p = &buggy{hands: h, bug: bug, c: c}
@@ -135,7 +165,9 @@ func TestBuggy(t *testing.T) {
 				}
 				return n
 			},
-			Lock: func(_ *testing.T, ref cloud.Ref) { c.Lock(ref) },
+			Lock:      func(_ *testing.T, ref cloud.Ref) { c.Lock(ref) },
+			Elsewhere: "r-2", Key: "key-2", WrongKey: "key-1",
+			Partner: "444455556666", Other: other.Provider(), OtherAccount: "other", SharesSnapshots: true,
 		}
 	}})
 }
@@ -149,6 +181,12 @@ type hands interface {
 	cloud.DiskMaker
 	cloud.Launcher
 	cloud.Tagger
+	cloud.ImageCopier
+	cloud.SnapshotCopier
+	cloud.Sharer
+	cloud.Identifier
+	cloud.Operator
+	cloud.Limited
 }
 
 // buggy is a provider with one bug.

@@ -1,6 +1,7 @@
 package cloudtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -70,7 +71,7 @@ func errorsOfListings(t *testing.T, e *exam) {
 	}
 }
 
-// verb is one call that changes the world, about things that do not exist.
+// verb is one call about things that do not exist, which changes the world or looks at one thing.
 type verb struct {
 	op    string
 	ref   cloud.Ref
@@ -109,6 +110,23 @@ func (e *exam) verbs() []verb {
 			return e.c.SetTags(ctx, snapshot, cloud.Tags{{Key: "a", Value: "b"}})
 		}},
 		{"tag.remove", snapshot, cloud.Tagging, func(ctx context.Context) error { return e.c.RemoveTags(ctx, snapshot, []string{"a"}) }},
+		{"image.copy", image, cloud.ImageCopies, func(ctx context.Context) error {
+			_, err := e.c.CopyImage(ctx, e.in(e.Account, cmp.Or(e.Elsewhere, e.Region), e.c).newCopy(image, "v6"))
+			return err
+		}},
+		{"snapshot.copy", snapshot, cloud.SnapshotCopies, func(ctx context.Context) error {
+			_, err := e.c.CopySnapshot(ctx, e.in(e.Account, cmp.Or(e.Elsewhere, e.Region), e.c).newCopy(snapshot, "v7"))
+			return err
+		}},
+		{"image.share", image, cloud.Sharing, func(ctx context.Context) error { return e.c.Share(ctx, image, e.Partner, true) }},
+		{"image.unshare", image, cloud.Sharing, func(ctx context.Context) error { return e.c.Share(ctx, image, e.Partner, false) }},
+		{"image.shares", image, cloud.Sharing, func(ctx context.Context) error {
+			_, err := e.c.SharedWith(ctx, image)
+			return err
+		}},
+		{"instance.start", instance, cloud.Operating, func(ctx context.Context) error { return e.c.StartInstance(ctx, instance) }},
+		{"instance.stop", instance, cloud.Operating, func(ctx context.Context) error { return e.c.StopInstance(ctx, instance) }},
+		{"instance.delete", instance, cloud.Operating, func(ctx context.Context) error { return e.c.DeleteInstance(ctx, instance) }},
 	}
 }
 

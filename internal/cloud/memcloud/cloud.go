@@ -19,7 +19,8 @@ type Cloud struct {
 	regionIDs []string
 	idSpace   uint64
 
-	mu      sync.Mutex
+	among   *Among
+	mu      *sync.Mutex // of all that are among these
 	regions map[string]*region
 	counter uint64
 	request uint64 // how many there were
@@ -38,13 +39,15 @@ type region struct {
 	ofDisk    map[string]int    // snapshots of a disk
 	named     map[string]string // images by name
 	tokens    map[string]made   // by operation and token
-	pruneAt   int               // how many tokens there may be before those of things that are gone are forgotten
+	copies    map[cloud.Kind][]*life
+	pruneAt   int // how many tokens there may be before those of things that are gone are forgotten
 }
 
 func newRegion(id string) *region {
 	return &region{
 		id: id, instances: newShelf[cloud.Instance](), disks: newShelf[cloud.Disk](), snapshots: newShelf[cloud.Snapshot](),
 		images: newShelf[cloud.Image](), standing: map[string]int{}, ofDisk: map[string]int{}, named: map[string]string{}, tokens: map[string]made{},
+		copies: map[cloud.Kind][]*life{},
 	}
 }
 

@@ -24,6 +24,8 @@ type InstanceSpec struct {
 	Tags      cloud.Tags
 	DiskTags  cloud.Tags
 	CreatedAt time.Time // now when zero
+
+	throwaway bool
 }
 
 // GiB is 2³⁰ bytes.

@@ -103,6 +103,9 @@ func (m imager) DeleteImage(ctx context.Context, ref cloud.Ref) error {
 		case t.val.Managed != "":
 			return struct{}{}, refuse(cloud.ErrDenied, "OperationNotPermitted", "image %s belongs to %s", ref.ID, t.val.Managed)
 		}
+		if err := firm(m.c, t, ref, now); err != nil {
+			return struct{}{}, err
+		}
 		m.c.dropImage(r, t, now)
 		return struct{}{}, nil
 	})
@@ -115,6 +118,7 @@ func (c *Cloud) dropImage(r *region, t *thing[cloud.Image], now time.Time) {
 	}
 	goneAt, hiddenAt := c.end(now)
 	r.images.end(t, goneAt, hiddenAt)
+	c.among.lost(t.val.Ref, now)
 	if r.named[t.val.Name] == t.id {
 		delete(r.named, t.val.Name)
 	}

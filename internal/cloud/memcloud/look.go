@@ -115,6 +115,8 @@ func (c *Cloud) seeInstance(t *thing[cloud.Instance], now time.Time) (cloud.Inst
 		v.Power = cloud.PowerGone
 	case t.deleted() && now.Before(t.goneAt):
 		v.Power = cloud.PowerStopping
+	case t.fate != FateStall && now.Before(t.readyAt) && v.Power == cloud.PowerStopped:
+		v.Power = cloud.PowerStopping
 	case t.fate == FateStall || now.Before(t.readyAt):
 		v.Power = cloud.PowerStarting
 	case t.fate == FateFail:

@@ -95,6 +95,7 @@ func (c *Cloud) launch(r *region, now time.Time, req cloud.NewInstance) ([]strin
 	spec := InstanceSpec{
 		Region: r.id, Zone: req.Zone, Name: req.Name, Type: req.Type, Image: img.id, Network: req.Network,
 		LocalRoot: len(img.val.Snapshots) == 0, Tags: req.Tags, DiskTags: req.Tags, User: c.o.User, Project: img.val.Project,
+		throwaway: req.Throwaway,
 	}
 	if req.Network == "none" {
 		spec.Network = ""
@@ -143,7 +144,7 @@ func (c *Cloud) putDisk(r *region, now time.Time, source string, takes time.Dura
 	if v.CreatedAt.IsZero() {
 		v.CreatedAt = stamp(now)
 	}
-	return r.disks.add(&thing[cloud.Disk]{id: id, life: c.birth(now, takes, source), val: v})
+	return r.disks.add(&thing[cloud.Disk]{id: id, life: c.birth(now, takes, source), val: v, stays: c.o.DisksStay})
 }
 
 // putInstance lays a new instance and its disks on the shelves.
@@ -165,7 +166,9 @@ func (c *Cloud) putInstance(r *region, now time.Time, source string, takes time.
 			Name: spec.Name, Zone: v.Zone, Type: "ssd", Size: size, Instance: id, Encrypted: spec.Encrypted,
 			User: spec.User, Project: spec.Project, Tags: spec.DiskTags, CreatedAt: v.CreatedAt,
 		})
-		v.Disks = append(v.Disks, cloud.Attachment{Disk: d.id, Device: device(i, spec.LocalRoot), Root: i == 0 && !spec.LocalRoot})
+		root := i == 0 && !spec.LocalRoot
+		d.stays = d.stays && !root && !spec.throwaway
+		v.Disks = append(v.Disks, cloud.Attachment{Disk: d.id, Device: device(i, spec.LocalRoot), Root: root})
 	}
 	return r.instances.add(&thing[cloud.Instance]{id: id, life: c.birth(now, takes, source), val: v})
 }

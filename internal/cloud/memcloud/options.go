@@ -20,6 +20,13 @@ type Options struct {
 	Traits *cloud.Traits // instead of those that follow from Cloud
 	User   string        // who makes what the provider makes
 
+	// ID is the account's own id at its cloud; twelve digits that follow from Account when empty.
+	ID string
+	// Among joins accounts that can share with each other. Nil is an account that knows no other.
+	Among *Among
+	// Keys are, by region, the keys of the account's own that copies may be encrypted with.
+	Keys map[string][]string
+
 	Delays Delays
 	Quotas Quotas
 
@@ -34,7 +41,7 @@ type Options struct {
 	// Terminated is how long an instance that is gone is still listed, as PowerGone.
 	Terminated time.Duration
 
-	// Lacks takes abilities away: an account with read permissions only lacks them all.
+	// Lacks takes abilities away: an account with read permissions only lacks them all. An openstack always lacks the copies.
 	Lacks []cloud.Capability
 	// NoLaunchTokens makes RunInstance and CreateDisk forget tokens, as on a cloud that has none.
 	NoLaunchTokens bool
@@ -42,11 +49,19 @@ type Options struct {
 	UniqueImageNames bool
 	// BareImageSnapshots leaves the snapshots under an image without the image's tags.
 	BareImageSnapshots bool
+	// Firm refuses to delete what is shared, what is being copied, and a copy that is under way. Without it such a copy
+	// fails when its source is deleted.
+	Firm bool
+	// SharesImagesOnly has no sharing of snapshots, and needs none to copy an image.
+	SharesImagesOnly bool
+	// DisksStay leaves every disk behind when its instance is deleted, but for the root and for those of an instance that
+	// is thrown away.
+	DisksStay bool
 }
 
-// Delays are how long work takes; zero is at once.
+// Delays are how long work takes; zero is at once. Power is that of a start or a stop.
 type Delays struct {
-	Snapshot, Image, Disk, Instance, Reboot, Delete time.Duration
+	Snapshot, Image, Disk, Instance, Reboot, Delete, Copy, Power time.Duration
 }
 
 // Quotas bound what a region holds; zero is without bound. PerDisk bounds the snapshots of one disk.
@@ -72,19 +87,29 @@ func New(o Options) *Cloud {
 	traits.Lag = max(traits.Lag, o.Lag)
 	switch o.Cloud {
 	case "openstack":
-		o.NoLaunchTokens, o.BareImageSnapshots = true, true
-	case "aws", "alibaba", "tencent":
-		o.UniqueImageNames = true
+		o.NoLaunchTokens, o.BareImageSnapshots, o.SharesImagesOnly, o.DisksStay = true, true, true, true
+		o.Lacks = append(slices.Clone(o.Lacks), cloud.ImageCopies, cloud.SnapshotCopies)
+	case "aws":
+		o.UniqueImageNames, o.DisksStay = true, true
+	case "alibaba", "tencent":
+		o.UniqueImageNames, o.Firm, o.SharesImagesOnly = true, true, true
+	}
+	if o.ID == "" {
+		o.ID = fmt.Sprintf("%012d", hash(o.Account)%1e12)
 	}
 	if o.PageSize <= 0 {
 		o.PageSize = 100
 	}
-	c := &Cloud{o: o, traits: traits, calls: map[string]int{}, faults: map[string][]fault{}, fates: map[string][]Fate{}, regions: map[string]*region{}}
+	if o.Among == nil {
+		o.Among = &Among{}
+	}
+	c := &Cloud{o: o, traits: traits, among: o.Among, mu: &o.Among.mu, calls: map[string]int{}, faults: map[string][]fault{}, fates: map[string][]Fate{}, regions: map[string]*region{}}
 	c.idSpace = hash(o.Account) & 0xfffff
 	for _, id := range o.Regions {
 		c.regions[id] = newRegion(id)
 	}
 	c.regionIDs = slices.Sorted(slices.Values(o.Regions))
+	c.among.join(c)
 	return c
 }
 
@@ -94,11 +119,17 @@ func TraitsOf(name string) (cloud.Traits, bool) {
 	switch name {
 	case "memory":
 		t.CreateTokens = true
+		t.ImageCopies = cloud.CopyTraits{Tags: true, Tokens: true, Max: 5, SharedAcross: true}
+		t.SnapshotCopies = t.ImageCopies
 	case "aws":
 		t.ReservedTags, t.NameTag = []string{"aws:"}, "Name"
-	case "alibaba":
+		t.ImageCopies = cloud.CopyTraits{Tags: true, Tokens: true, Max: 100, SharedAcross: true}
+		t.SnapshotCopies = cloud.CopyTraits{Tags: true, Max: 20, SharedAcross: true}
+	case "alibaba": // whose copies wait in a queue of its own
 		t.MaxTags, t.MaxTagValue, t.CreateTokens = 20, 128, true
 		t.ReservedTags = []string{"aliyun", "acs:"}
+		t.ImageCopies = cloud.CopyTraits{Tags: true, Tokens: true}
+		t.SnapshotCopies = t.ImageCopies
 	case "tencent":
 		t.MaxTagKey, t.MaxTagValue = 127, 255
 		t.ReservedTags = []string{"qcloud", "tencent", "project"}

@@ -66,6 +66,10 @@ type thing[T any] struct {
 	val T
 	life
 	removed bool
+	copied  bool     // made by copying
+	stays   bool     // a disk that is left behind when its instance is deleted
+	key     string   // a snapshot's, of the account's own; empty is the cloud's default, if it is encrypted at all
+	shared  []string // ids of the accounts that may copy it, sorted
 }
 
 // shelf holds the things of one kind in one region. Ids only grow, so appending keeps them in order.

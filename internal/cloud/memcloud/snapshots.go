@@ -73,6 +73,9 @@ func (s snap) DeleteSnapshot(ctx context.Context, ref cloud.Ref) error {
 		case r.standing[ref.ID] > 0 && s.c.traits.RefusesInUse:
 			return struct{}{}, refuse(cloud.ErrInUse, "InvalidSnapshot.InUse", "snapshot %s carries image %s", ref.ID, r.imageOn(ref.ID))
 		}
+		if err := firm(s.c, t, ref, now); err != nil {
+			return struct{}{}, err
+		}
 		s.c.dropSnapshot(r, t, now)
 		return struct{}{}, nil
 	})
@@ -106,6 +109,7 @@ func (c *Cloud) dropSnapshot(r *region, t *thing[cloud.Snapshot], now time.Time)
 	}
 	goneAt, hiddenAt := c.end(now)
 	r.snapshots.end(t, goneAt, hiddenAt)
+	c.among.lost(t.val.Ref, now)
 	if r.ofDisk[t.val.Disk]--; r.ofDisk[t.val.Disk] == 0 {
 		delete(r.ofDisk, t.val.Disk)
 	}
