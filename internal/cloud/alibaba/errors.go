@@ -38,14 +38,14 @@ func codes() map[string]meaning {
 		"Throttling.Api":                                  {class: cloud.ErrThrottled, minute: true},
 		"Throttling.ConcurrentLimitExceeded":              {class: cloud.ErrThrottled, after: 5 * time.Second},
 		"Rejected.Throttling":                             {class: cloud.ErrThrottled, minute: true},
-		"LastTokenProcessing":                             {class: cloud.ErrThrottled, after: 5 * time.Second}, // our own earlier try is still under way
-		"TooManySnapshot.Unfinished":                      {class: cloud.ErrThrottled, after: time.Minute},     // until an earlier one of the disk is complete
-		"QuotaExceed.ConcurrentSnapshotQuota":             {class: cloud.ErrThrottled, after: time.Minute},
-		"IncorrectDiskStatus.CreatingSnapshot":            {class: cloud.ErrThrottled, after: time.Minute},
-		"InvalidOperation.RelatedSnapshotNotFinished":     {class: cloud.ErrThrottled, after: time.Minute},
-		"Operation.Conflict":                              {class: cloud.ErrThrottled, after: 15 * time.Second}, // something else is done to the thing
-		"OperationConflict":                               {class: cloud.ErrThrottled, after: 15 * time.Second},
-		"InvalidOperation.Conflict":                       {class: cloud.ErrThrottled, after: 15 * time.Second},
+		"LastTokenProcessing":                             {class: cloud.ErrBusy, after: 5 * time.Second}, // our own earlier try is still under way
+		"TooManySnapshot.Unfinished":                      {class: cloud.ErrBusy, after: time.Minute},     // until an earlier one of the disk is complete
+		"QuotaExceed.ConcurrentSnapshotQuota":             {class: cloud.ErrBusy, after: time.Minute},
+		"IncorrectDiskStatus.CreatingSnapshot":            {class: cloud.ErrBusy, after: time.Minute},
+		"InvalidOperation.RelatedSnapshotNotFinished":     {class: cloud.ErrBusy, after: time.Minute},
+		"Operation.Conflict":                              {class: cloud.ErrBusy, after: 15 * time.Second}, // something else is done to the thing
+		"OperationConflict":                               {class: cloud.ErrBusy, after: 15 * time.Second},
+		"InvalidOperation.Conflict":                       {class: cloud.ErrBusy, after: 15 * time.Second},
 		"InvalidAccessKeyId.NotFound":                     {class: cloud.ErrDenied, remedy: fixKeys},
 		"InvalidAccessKeyId.Inactive":                     {class: cloud.ErrDenied, remedy: fixKeys},
 		"InvalidAccessKeyId":                              {class: cloud.ErrDenied, remedy: fixKeys},

@@ -115,6 +115,23 @@ func (p *Provider) Snapshots(ctx context.Context, q cloud.Query, cursor string) 
 	return out, nil
 }
 
+// snapshotsByID reads all of a few, over as many pages as they come on.
+func (p *Provider) snapshotsByID(ctx context.Context, ask question, ids []string) ([]wireSnapshot, error) {
+	var all []wireSnapshot
+	for token := ""; ; {
+		ask.params = params{"SnapshotIds": jsonIDs(ids)}
+		snapshots, next, err := p.snapshotPage(ctx, ask, token)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, snapshots...)
+		if next == "" || next == token {
+			return all, nil
+		}
+		token = next
+	}
+}
+
 func (p *Provider) snapshotPage(ctx context.Context, ask question, cursor string) ([]wireSnapshot, string, error) {
 	var out struct {
 		Snapshots *struct{ Snapshot []wireSnapshot }

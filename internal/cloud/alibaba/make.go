@@ -71,10 +71,16 @@ func (p *Provider) createSnapshot(ctx context.Context, q question, req cloud.New
 	q.action = "CreateSnapshot"
 	q.params = params{"DiskId": req.Disk}.set("SnapshotName", nameFor(req.Name)).set("Description", descriptionFor(req.Description)).
 		set("ClientToken", req.Token).tags(req.Tags)
-	var out struct{ SnapshotID string }
+	var out struct{ SnapshotID, RequestID string }
 	if err := p.create(ctx, q, "snapshot", func() string { return out.SnapshotID }, &out); err != nil {
 		return cloud.Snapshot{}, err
 	}
+	// The answer is the id alone. What a look does not bring is left out: the snapshot is made.
+	if seen, err := p.snapshotsByID(ctx, q, []string{out.SnapshotID}); err == nil && len(seen) == 1 {
+		cloud.NoteRequest(ctx, out.RequestID)
+		return p.snapshot(req.Region, &seen[0]), nil
+	}
+	cloud.NoteRequest(ctx, out.RequestID)
 	return cloud.Snapshot{
 		Ref: p.ref(req.Region, cloud.KindSnapshot, out.SnapshotID), Name: nameFor(req.Name), Disk: req.Disk, State: cloud.StateWorking,
 		Detail: "progressing", Tags: req.Tags,
@@ -84,9 +90,9 @@ func (p *Provider) createSnapshot(ctx context.Context, q question, req cloud.New
 // DeleteSnapshot deletes one, which ECS refuses while an image stands on it. It succeeds for an id that names nothing, and
 // that would pass for a deletion, so it is looked at first.
 func (p *Provider) DeleteSnapshot(ctx context.Context, ref cloud.Ref) error {
-	q := question{op: "snapshot.delete", ref: ref, params: params{"SnapshotIds": jsonIDs([]string{ref.ID})}}
+	q := question{op: "snapshot.delete", ref: ref}
 	ctx, id := cloud.WatchRequest(ctx)
-	there, _, err := p.snapshotPage(ctx, q, "")
+	there, err := p.snapshotsByID(ctx, q, []string{ref.ID})
 	if err != nil {
 		return err
 	}

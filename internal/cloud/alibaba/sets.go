@@ -89,8 +89,7 @@ func (p *Provider) dressGroup(ctx context.Context, q question, req cloud.NewSnap
 	if len(ids) < len(req.Disks) {
 		return nil, p.unclear(q, "snapshots of the group, or not all")
 	}
-	q.params = params{"SnapshotIds": jsonIDs(ids)}
-	members, _, err := p.snapshotPage(ctx, q, "")
+	members, err := p.snapshotsByID(ctx, q, ids)
 	if err != nil {
 		return nil, err
 	}
