@@ -31,7 +31,7 @@ var rings = []struct {
 }
 
 // kits may be imported by tests, the simulation, and the commands demo and fake alone.
-var kits = []string{"internal/cloud/cloudtest", "internal/cloud/memcloud", "internal/cloud/aws/fakeaws", "internal/store/storetest", "internal/store/pgtest", "internal/job/jobtest", "internal/job/step"}
+var kits = []string{"internal/cloud/cloudtest", "internal/cloud/memcloud", "internal/cloud/aws/fakeaws", "internal/cloud/tencent/faketencent", "internal/cloud/alibaba/fakealibaba", "internal/store/storetest", "internal/store/pgtest", "internal/job/jobtest", "internal/job/step"}
 
 // kitUsers are the packages outside tests that may import kits.
 var kitUsers = []string{"internal/cli", "internal/sim"}
