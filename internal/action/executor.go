@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
-	"github.com/stint-cloud/stint/internal/plan"
 	"github.com/stint-cloud/stint/internal/store"
 )
 
@@ -30,6 +29,7 @@ const (
 	maxAttempts = 5
 	stale       = time.Hour        // what was planned longer ago and not begun is planned anew, from what is seen now
 	begun       = 15 * time.Minute // by so much longer than its slot is caught up with, a create is repeated that was begun in time
+	busy        = time.Minute      // as many of the kind are under way as the cloud allows, and one of them takes minutes
 	longest     = time.Hour        // no action rests longer: one that seems to was written before the clock was set back
 )
 
@@ -148,7 +148,10 @@ func (e *Executor) begin(ctx context.Context, now time.Time, row store.ActionRow
 		row.State, row.Class, row.Problem = store.ActionSkipped, "", why
 		return e.save(ctx, now, row)
 	}
-	if ok, why, err = e.made(ctx, now, row); err != nil {
+	if ok, why, err = e.made(ctx, now, row); err == nil && ok {
+		ok, why, err = e.copied(ctx, row)
+	}
+	if err != nil {
 		return Result{}, err
 	}
 	if !ok {
@@ -418,6 +421,11 @@ func (e *Executor) refused(ctx context.Context, now time.Time, row store.ActionR
 			return unclear(time.Second)
 		}
 		return again(later(err, pause(row.Attempts)))
+	case errors.Is(err, cloud.ErrBusy): // it waits for its turn, and that is no try
+		if called {
+			row.Attempts--
+		}
+		return again(later(err, busy))
 	case errors.Is(class, cloud.ErrThrottled):
 		if called {
 			row.Attempts-- // asked too often is not a try
@@ -456,51 +464,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// call makes the action's one call.
-func call(ctx context.Context, c *cloud.Client, a plan.Action) ([]item, error) {
-	switch {
-	case a.Verb == plan.TakeSnapshot && a.Snapshot != nil:
-		s, err := c.CreateSnapshot(ctx, *a.Snapshot)
-		return one(s.Ref, s, err)
-	case a.Verb == plan.TakeSnapshotSet && a.Set != nil:
-		list, err := c.CreateSnapshotSet(ctx, *a.Set)
-		items := make([]item, len(list))
-		for i, s := range list {
-			items[i] = item{s.Ref, s}
-		}
-		return items, err
-	case a.Verb == plan.TakeImage && a.Image != nil:
-		i, err := c.CreateImage(ctx, *a.Image)
-		return one(i.Ref, i, err)
-	case a.Verb == plan.RunInstance && a.Instance != nil:
-		i, err := c.RunInstance(ctx, *a.Instance)
-		return one(i.Ref, i, err)
-	case a.Verb == plan.MakeDisk && a.Disk != nil:
-		d, err := c.CreateDisk(ctx, *a.Disk)
-		return one(d.Ref, d, err)
-	case a.Verb == plan.DeleteSnapshot:
-		return nil, c.DeleteSnapshot(ctx, a.Target)
-	case a.Verb == plan.DeleteImage:
-		return nil, c.DeleteImage(ctx, a.Target)
-	case a.Verb == plan.SetTags:
-		return nil, c.SetTags(ctx, a.Target, a.Tags)
-	case a.Verb == plan.RemoveTags:
-		return nil, c.RemoveTags(ctx, a.Target, a.Keys)
-	}
-	return nil, fmt.Errorf("the action %s (%s) lacks what it needs", a.ID, a.Verb)
-}
-
-// item is one thing that was made: its ref and its noun.
-type item struct {
-	ref  cloud.Ref
-	noun any
-}
-
-func one(ref cloud.Ref, noun any, err error) ([]item, error) {
-	if err != nil {
-		return nil, err
-	}
-	return []item{{ref, noun}}, nil
 }

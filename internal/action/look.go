@@ -338,6 +338,8 @@ func (e *Executor) find(ctx context.Context, client *cloud.Client, row store.Act
 		return collect(client.Instances(ctx, q), func(i cloud.Instance) (cloud.Ref, bool) { return i.Ref, i.Power != cloud.PowerGone })
 	case plan.MakeDisk:
 		return collect(client.Disks(ctx, q), func(d cloud.Disk) (cloud.Ref, bool) { return d.Ref, true })
+	case plan.CopyImage, plan.CopySnapshot:
+		return findCopy(ctx, client, row, q)
 	}
 	return nil, nil
 }

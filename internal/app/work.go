@@ -257,7 +257,7 @@ const remembered = 3 * time.Hour
 
 // remember gathers what the store knows of earlier decisions of these policies.
 func (a *App) remember(ctx context.Context, now time.Time, names, leftovers []string) (plan.Memory, error) {
-	all := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}, Unmade: map[string][]string{}}
+	all := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[plan.Spot]string{}, Unmade: map[plan.Spot][]string{}}
 	for _, pol := range a.opt.Rules.Policies {
 		if names != nil && !slices.Contains(names, pol.Name) {
 			continue

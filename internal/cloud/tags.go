@@ -16,6 +16,7 @@ const (
 	TagBy       = "stint:by"       // the tags that the source was selected by, as they were
 	TagBackup   = "stint:backup"   // the backup's id; all parts and copies of one backup share it
 	TagParts    = "stint:parts"    // how many snapshots the backup is made of, when it is made of snapshots
+	TagCopy     = "stint:copy"     // account/region that a copy was made for and, for a part of a backup, the disk that the original is of
 	TagHold     = "stint:hold"     // a person's stop, with its reason
 	TagRole     = "stint:role"     // standby, drill …: made by us to be used by us; no policy selects it
 	TagAction   = "stint:action"   // the id of the action that made it

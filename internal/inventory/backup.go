@@ -42,7 +42,9 @@ type Backup struct {
 	Policy   string    // who made it, by its tag; empty when a person took the tag off
 	Source   string    // account/region/id of the instance
 	Slot     string    // RFC 3339 in UTC, or an event's id
-	Time     time.Time // the moment that it holds: when the first was made of the parts that make it whole, by the cloud's clock
+	Time     time.Time // the moment that it holds: when the first was made of the parts that make it whole, by the cloud's clock; of a copy, when its slot was
+	Begun    time.Time // when the first of its parts was made, by the cloud's clock
+	Copied   bool      // made from the same backup in another place
 	Standing Standing
 	Hold     string // why it is held; empty when it is not
 	Wanted   int    // how many parts make it whole; for an image 1
@@ -69,7 +71,7 @@ func (b *Backup) Ready() []cloud.Ref {
 	var out []cloud.Ref
 	for i, s := range b.Snapshots {
 		if s.State == cloud.StateReady && !slices.ContainsFunc(b.Snapshots[:i], func(o *cloud.Snapshot) bool {
-			return o.Disk == s.Disk && o.State == cloud.StateReady
+			return b.disk(o) == b.disk(s) && o.State == cloud.StateReady
 		}) {
 			out = append(out, s.Ref)
 		}
@@ -128,7 +130,7 @@ func (w *World) Backups() []*Backup {
 	images := make([]int32, len(w.Images))
 	for i := range w.Images {
 		img := &w.Images[i]
-		if id := img.Tags.Value(cloud.TagBackup); id != "" && !named(img.Name, id) {
+		if id := img.Tags.Value(cloud.TagBackup); id != "" && (!named(img.Name, id) || elsewhere(img.Tags, img.Ref)) {
 			images[i] = -1 // somebody's copy, which took our tags along
 			continue
 		}
@@ -162,18 +164,22 @@ func (w *World) Backups() []*Backup {
 	return out
 }
 
-// Leftovers lists the ids of backups of which only the snapshots are there that an image stood on.
+// Leftovers lists the ids of backups of which in some place only the snapshots are there that an image stood on.
 func (w *World) Leftovers() []string {
-	images := map[string]bool{}
+	type spot struct {
+		place cloud.Place
+		id    string
+	}
+	images := map[spot]bool{}
 	for i := range w.Images {
 		if id := w.Images[i].Tags.Value(cloud.TagBackup); id != "" {
-			images[id] = true
+			images[spot{w.Images[i].Ref.Place(), id}] = true
 		}
 	}
 	var out []string
 	for i := range w.Snapshots {
-		tags := w.Snapshots[i].Tags
-		if id := tags.Value(cloud.TagBackup); id != "" && !images[id] && !tags.Has(cloud.TagParts) {
+		s := &w.Snapshots[i]
+		if id := s.Tags.Value(cloud.TagBackup); id != "" && !s.Tags.Has(cloud.TagParts) && !images[spot{s.Ref.Place(), id}] {
 			out = append(out, id)
 		}
 	}
@@ -187,15 +193,21 @@ func NameMark(id string) string { return id[:min(8, len(id))] }
 
 func named(name, id string) bool { return strings.Contains(name, NameMark(id)) }
 
-// isCopy says whether a snapshot carries the tags of a backup without being a part that we made: it is of no disk, or
-// bears another name where a name is not itself a tag that copies take along. Snapshots under images are told from
-// copies by the image that stands on them.
+// isCopy says whether a snapshot carries the tags of a backup without being a part that we made: it is in the wrong place,
+// of no disk, or bears another name where a name is not itself a tag that copies take along. Snapshots under images are
+// told from copies by the image that stands on them.
 func (w *World) isCopy(s *cloud.Snapshot) bool {
 	id := s.Tags.Value(cloud.TagBackup)
-	if id == "" || !s.Tags.Has(cloud.TagParts) {
+	if id == "" {
 		return false
 	}
-	return s.Disk == "" || !named(s.Name, id) && w.Accounts[s.Ref.Account].Traits.NameTag == ""
+	if elsewhere(s.Tags, s.Ref) {
+		return true
+	}
+	if !s.Tags.Has(cloud.TagParts) {
+		return false
+	}
+	return DiskOf(s) == "" || !named(s.Name, id) && w.Accounts[s.Ref.Account].Traits.NameTag == ""
 }
 
 // crowd is how many things stand together in one place.
@@ -310,6 +322,7 @@ func (b *Backup) judge(bys map[string]cloud.Tags) {
 		if b.Time.IsZero() || made.Before(b.Time) {
 			b.Time = made
 		}
+		b.Copied = b.Copied || tags.Has(cloud.TagCopy)
 		if b.Hold == "" {
 			b.Hold = holdOf(tags, locked, bys)
 		}
@@ -325,9 +338,18 @@ func (b *Backup) judge(bys map[string]cloud.Tags) {
 			look(s.Tags, s.Locked, s.CreatedAt)
 		}
 	}
+	b.Begun = b.Time
+	if b.Copied {
+		b.Time = b.At()
+	}
 	b.Standing, b.Detail = b.stand()
-	if b.Standing == Complete && len(b.Images)+len(b.Snapshots) > b.Wanted {
+	if b.Standing == Complete && len(b.Images)+len(b.Snapshots) > b.Wanted && !b.Copied {
 		b.Time = b.oldestReady() // and not that of a try that failed before
+	}
+	if b.Copied && b.Hold == "" {
+		if what := b.doubled(); what != "" {
+			b.Hold = "held: " + what + ", and which of them a person copied cannot be told"
+		}
 	}
 }
 
@@ -393,7 +415,7 @@ func (b *Backup) stand() (Standing, string) {
 	}
 	disks := map[string]bool{}
 	for _, s := range b.Snapshots {
-		disks[s.Disk] = true
+		disks[b.disk(s)] = true
 	}
 	if len(disks) > b.Wanted && b.Hold == "" {
 		b.Hold = "held: it has parts of more disks than were planned: somebody copied one with its tags, or a disk was attached meanwhile"
@@ -405,7 +427,7 @@ func (b *Backup) stand() (Standing, string) {
 		case cloud.StateReady:
 			again := false
 			for _, o := range b.Snapshots[:i] {
-				again = again || o.Disk == s.Disk && o.State == cloud.StateReady
+				again = again || o.State == cloud.StateReady && b.disk(o) == b.disk(s)
 			}
 			if !again {
 				ready++

@@ -25,11 +25,14 @@ const (
 	RemoveTags
 	RunInstance
 	MakeDisk
+	CopyImage
+	CopySnapshot
 )
 
 var verbNames = [...]string{
 	TakeSnapshot: "snapshot", TakeSnapshotSet: "snapshot-set", TakeImage: "image", DeleteSnapshot: "delete-snapshot",
 	DeleteImage: "delete-image", SetTags: "set-tags", RemoveTags: "remove-tags", RunInstance: "run-instance", MakeDisk: "make-disk",
+	CopyImage: "copy-image", CopySnapshot: "copy-snapshot",
 }
 
 // String is the verb's word in plans, rows and JSON.
@@ -57,11 +60,14 @@ func (v *Verb) UnmarshalText(b []byte) error {
 // Creates says whether the verb makes something new.
 func (v Verb) Creates() bool {
 	switch v {
-	case TakeSnapshot, TakeSnapshotSet, TakeImage, RunInstance, MakeDisk:
+	case TakeSnapshot, TakeSnapshotSet, TakeImage, RunInstance, MakeDisk, CopyImage, CopySnapshot:
 		return true
 	}
 	return false
 }
+
+// Copies says whether the verb makes a copy of what is there.
+func (v Verb) Copies() bool { return v == CopyImage || v == CopySnapshot }
 
 // Deletes says whether the verb destroys something.
 func (v Verb) Deletes() bool { return v == DeleteSnapshot || v == DeleteImage }
@@ -72,7 +78,7 @@ type Action struct {
 	ID     string      `json:"id"`
 	Verb   Verb        `json:"verb"`
 	Policy string      `json:"policy,omitempty"` // empty when a person asked for it
-	Place  cloud.Place `json:"place"`
+	Place  cloud.Place `json:"place"`            // where it has its effect; of a copy, where that will be
 	Source cloud.Ref   `json:"source"`           // the instance that the backup is of
 	Slot   string      `json:"slot,omitempty"`   // RFC 3339 in UTC, or an event's id
 	Backup string      `json:"backup,omitempty"` // the backup's id
@@ -90,6 +96,7 @@ type Action struct {
 	Image    *cloud.NewImage       `json:"image,omitempty"`
 	Instance *cloud.NewInstance    `json:"instance,omitempty"`
 	Disk     *cloud.NewDisk        `json:"disk,omitempty"`
+	Copy     *cloud.NewCopy        `json:"copy,omitempty"`
 	Tags     cloud.Tags            `json:"tags,omitempty"`  // of SetTags
 	Keys     []string              `json:"keys,omitempty"`  // of RemoveTags
 	Under    []string              `json:"under,omitempty"` // of DeleteImage: the snapshots that the image stands on, which may follow it
@@ -126,6 +133,11 @@ func BackupID(policy string, source cloud.Ref, slot string) string {
 
 // ActionID is the identity of an action: its token, its key in the intent log.
 func ActionID(a Action) string {
-	return "a-" + hash(a.Verb.String(), a.Policy, a.Source.String(), a.Slot, a.Backup, a.Target.String(), strconv.Itoa(a.Try),
-		strings.Join(a.Keys, "\x00"), a.Tags.String())
+	parts := []string{
+		a.Verb.String(), a.Policy, a.Source.String(), a.Slot, a.Backup, a.Target.String(), strconv.Itoa(a.Try), strings.Join(a.Keys, "\x00"), a.Tags.String(),
+	}
+	if a.Copy != nil {
+		parts = append(parts, a.Place.String(), a.Copy.Key)
+	}
+	return "a-" + hash(parts...)
 }

@@ -42,10 +42,6 @@ func (m *maker) backup(pol policy.Policy) {
 		m.left(Left{Policy: pol.Name, Kind: LeftOut, Why: "the policy is disabled: it neither creates nor deletes"})
 		return
 	}
-	if len(b.Copies) > 0 {
-		m.finding(Finding{Key: "copies/" + pol.Name, Policy: pol.Name, Grave: true, Text: "this version makes no copies yet, so it does nothing for this policy: leave copies out"})
-		return
-	}
 	if next, ok := b.When.Next(m.in.Now); ok && (m.plan.Next.IsZero() || next.Before(m.plan.Next)) {
 		m.plan.Next = next
 	}
@@ -57,19 +53,20 @@ func (m *maker) backup(pol policy.Policy) {
 	for from := 0; from < len(list); {
 		key, to := sourceKey{list[from].Source, list[from].Place}, from
 		for ; to < len(list) && list[to].Source == key.source && list[to].Place == key.place; to++ {
-			if list[to].Standing == inventory.Pending {
+			if list[to].Standing == inventory.Pending && !list[to].Copied {
 				pending++
 			}
-			if list[to].Time.After(m.in.Now.Add(clockSlack)) {
+			if list[to].Begun.After(m.in.Now.Add(clockSlack)) {
 				m.finding(Finding{Key: "clock", Grave: true, Text: fmt.Sprintf(
 					"the clock here says %s, and the cloud's said %s when backup %s was made: set the clock right, as slots go by it",
-					SlotText(m.in.Now), SlotText(list[to].Time), list[to].ID)})
+					SlotText(m.in.Now), SlotText(list[to].Begun), list[to].ID)})
 			}
 		}
 		order = append(order, key)
 		bySource[key] = list[from:to:to]
 		from = to
 	}
+	m.copies(pol, w, bySource, order)
 	going := m.expire(pol, w, bySource, order)
 	m.adopt(pol, w)
 	m.create(pol, w, bySource, pending, going)
@@ -80,148 +77,19 @@ type sourceKey struct {
 	place  cloud.Place
 }
 
-// covered is what a policy reaches in the world.
-type covered struct {
-	places    map[cloud.Place]bool // where everything could be seen whole
-	instances map[string]*cloud.Instance
-	gone      func(source string) bool // seen whole, and not there
-	selected  []*cloud.Instance
-}
-
-// covers finds what the policy reaches, and says what could not be seen.
-func (m *maker) covers(pol policy.Policy) covered {
-	w, b := m.in.World, pol.Backup
-	out := covered{places: map[cloud.Place]bool{}, instances: map[string]*cloud.Instance{}}
-	for _, place := range m.places(pol) {
-		out.places[place] = m.sees(pol, place)
-	}
-	for i := range w.Instances {
-		inst := &w.Instances[i]
-		if inst.Power == cloud.PowerGone {
-			continue
-		}
-		out.instances[inst.Ref.Source()] = inst
-		if !out.places[inst.Ref.Place()] {
-			continue
-		}
-		if m.selects(pol, inst) {
-			out.selected = append(out.selected, inst)
-		}
-	}
-	out.gone = func(source string) bool {
-		if out.instances[source] != nil {
-			return false
-		}
-		parts := strings.SplitN(source, "/", 3)
-		return len(parts) == 3 && w.Whole(cloud.Scope{Account: parts[0], Region: parts[1], Kind: cloud.KindInstance})
-	}
-	if len(out.selected) == 0 && b.Select.IsEmpty() {
-		m.finding(Finding{Key: "selects-nothing/" + pol.Name, Policy: pol.Name, Grave: true, Text: "its selector is empty, so it selects nothing"})
-	}
-	return out
-}
-
-// places are those of the policy that the world knows of.
-func (m *maker) places(pol policy.Policy) []cloud.Place {
-	known := map[string][]string{}
-	seen := map[cloud.Place]bool{}
-	for s := range m.in.World.Looks {
-		if !seen[s.Place()] {
-			seen[s.Place()] = true
-			known[s.Account] = append(known[s.Account], s.Region)
-		}
-	}
-	for _, acc := range m.in.Rules.Accounts {
-		selected := len(pol.Backup.Select.Accounts) == 0 || slices.Contains(pol.Backup.Select.Accounts, acc.Name)
-		if selected && len(acc.Regions) == 0 && len(known[acc.Name]) == 0 {
-			m.finding(Finding{
-				Key: "unseen/" + acc.Name, Ref: cloud.Ref{Account: acc.Name}, Grave: true,
-				Text: fmt.Sprintf("the regions of the account %s are not known, so nothing is created or deleted there: see why it could not be reached", acc.Name),
-			})
-		}
-	}
-	return Places(m.in.Rules, pol, func(account string) []string { return known[account] })
-}
-
-// sees says whether everything that the policy needs of a place was seen to the end, and makes a finding when it was not:
-// one for each reason, however many kinds it struck.
-func (m *maker) sees(pol policy.Policy, place cloud.Place) bool {
-	var reasons []string
-	kinds := map[string][]string{}
-	for _, kind := range []cloud.Kind{cloud.KindInstance, cloud.KindSnapshot, cloud.KindImage} {
-		look := m.in.World.Looks[cloud.Scope{Account: place.Account, Region: place.Region, Kind: kind}]
-		if look.Whole() {
-			continue
-		}
-		if kind == cloud.KindSnapshot && pol.Backup.Method == policy.MethodImage && look.Class == cloud.ClassName(cloud.ErrUnsupported) {
-			continue // the place has no block storage at all: its images stand on no snapshots
-		}
-		why := look.Problem
-		if why == "" {
-			why = "it was not looked at yet"
-		}
-		if kinds[why] == nil {
-			reasons = append(reasons, why)
-		}
-		kinds[why] = append(kinds[why], kind.String()+"s")
-		m.left(Left{Policy: pol.Name, Kind: LeftUnknown, Ref: cloud.Ref{Account: place.Account, Region: place.Region, Kind: kind}, Why: why})
-	}
-	for _, why := range reasons {
-		m.finding(Finding{
-			Key: "unseen/" + place.String() + "/" + strings.Join(kinds[why], "+"), Ref: cloud.Ref{Account: place.Account, Region: place.Region}, Grave: true,
-			Text: fmt.Sprintf("the %s of %s could not be seen, so nothing is created or deleted for them: %s", and(kinds[why]), place, why),
-		})
-	}
-	return len(reasons) == 0
-}
-
-// and joins words as people do.
-func and(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
-}
-
-func (m *maker) selects(pol policy.Policy, inst *cloud.Instance) bool {
-	b := pol.Backup
-	if !b.Select.Match(inst) {
-		return false
-	}
-	if b.Where == nil {
-		return true
-	}
-	account, _ := m.in.Rules.FindAccount(inst.Ref.Account)
-	ok, err := b.Where.Match(policy.Subject{Instance: inst, Account: account})
-	if err != nil {
-		m.finding(Finding{
-			Key: "where/" + pol.Name + "/" + inst.Ref.String(), Policy: pol.Name, Ref: inst.Ref, Grave: true,
-			Text: fmt.Sprintf("its condition could not be judged for %s, so the instance is not covered: %v", label(inst), err),
-		})
-		return false
-	}
-	return ok
-}
-
 // create plans the newest due slot's backup of each selected instance that has none. going are the ids of the backups
 // that go already.
-func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, pending int, going map[string]bool) {
+func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, pending int, going map[Spot]bool) {
 	b := pol.Backup
 	slot, due := b.When.Newest(m.in.Now, b.CatchUp)
 	if due {
 		m.plan.Actions = slices.Grow(m.plan.Actions, len(w.selected))
 	}
 	room := b.Limits.AtOnce - pending
+	taken := 0
 	for _, inst := range w.selected {
 		by := b.Select.By(inst.Tags)
-		if _, problems := b.Keep.RetainRule(inst.Tags, b.Zone); len(problems) > 0 {
-			for _, text := range problems {
-				m.finding(Finding{
-					Key: "count/" + pol.Name + "/" + inst.Ref.String(), Policy: pol.Name, Ref: inst.Ref,
-					Text: label(inst) + ": " + text,
-				})
-			}
-		}
+		m.counts(pol, inst)
 		if !due {
 			continue
 		}
@@ -258,7 +126,15 @@ func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 			m.act(a)
 		}
 		if len(actions) > 0 {
+			taken++
 			m.foresee(pol, inst, slot, bySource[sourceKey{inst.Ref.Source(), inst.Ref.Place()}], going)
+		}
+	}
+	for _, c := range b.Copies {
+		if taken > 0 && w.places[c.To] {
+			m.plan.Follow = append(m.plan.Follow, FollowUp{
+				Policy: pol.Name, Text: fmt.Sprintf("once complete, %s for %s is copied to %s, which keeps %s", ofBackups(taken), SlotText(slot), c.To, c.Keep),
+			})
 		}
 	}
 }
@@ -269,6 +145,23 @@ func (m *maker) clockWasAhead(list []*inventory.Backup, slot time.Time) bool {
 	return slices.ContainsFunc(list, func(b *inventory.Backup) bool {
 		return b.Standing == inventory.Complete && b.Slot > SlotText(m.in.Now) && b.Time.After(slot) && !b.Time.After(m.in.Now)
 	})
+}
+
+// counts makes findings of tags that are to say how many backups stay, here or in another place, and say no number.
+func (m *maker) counts(pol policy.Policy, inst *cloud.Instance) {
+	keeps := []policy.Keep{pol.Backup.Keep}
+	for _, c := range pol.Backup.Copies {
+		keeps = append(keeps, c.Keep)
+	}
+	for _, k := range keeps {
+		_, problems := k.RetainRule(inst.Tags, pol.Backup.Zone)
+		for _, text := range problems {
+			m.finding(Finding{
+				Key: "count/" + pol.Name + "/" + inst.Ref.String(), Policy: pol.Name, Ref: inst.Ref,
+				Text: label(inst) + ": " + text,
+			})
+		}
+	}
 }
 
 // able says whether the instance's account and shape let it be backed up as the policy wants, and what is not covered.

@@ -21,21 +21,26 @@ type going struct {
 	why    string
 }
 
-// expire plans what retention lets go in each place, and says of the rest why it stays. It gives the ids of what goes.
-func (m *maker) expire(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, order []sourceKey) map[string]bool {
+// expire plans what retention lets go in each place, and says of the rest why it stays. It tells what goes.
+func (m *maker) expire(pol policy.Policy, w covered, bySource map[sourceKey][]*inventory.Backup, order []sourceKey) map[Spot]bool {
 	var all []going
-	ids := map[string]bool{}
+	ids := map[Spot]bool{}
 	total := 0
 	for _, key := range order {
 		list := bySource[key]
-		if !w.places[key.place] {
+		seen, reached := w.places[key.place]
+		if !reached || !m.belongs(pol, key, list) {
+			m.stranded(pol, list)
+			continue
+		}
+		if !seen {
 			continue // its findings are made: unknown is never absent
 		}
 		total += len(list)
 		all = append(all, m.sort(pol, w, key, list)...)
 	}
 	for _, g := range all {
-		ids[g.backup.ID] = true
+		ids[spot(g.backup)] = true
 	}
 	if m.tripped(pol, len(all), total) {
 		return ids
@@ -50,7 +55,7 @@ func (m *maker) expire(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*inventory.Backup) []going {
 	ref := refOfSource(key.source)
 	leave := func(b *inventory.Backup, kind LeftKind, why string) {
-		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: ref, Kind: kind, Why: why})
+		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: ref, Place: copiedTo(b), Kind: kind, Why: why})
 	}
 	items := m.items[:0]
 	var newest, counted *inventory.Backup // complete, held or not; and the newest that nobody holds
@@ -90,8 +95,10 @@ func (m *maker) sort(pol policy.Policy, w covered, key sourceKey, list []*invent
 		case v.Keep || b == newest:
 			leave(b, LeftKept, strings.Join(v.Reasons, ", "))
 			oldestKept = b.Time
-		case m.busy[b.ID] != "":
-			leave(b, LeftKept, m.busy[b.ID])
+		case m.busy[spot(b)] != "":
+			leave(b, LeftKept, m.busy[spot(b)])
+		case m.stays[spot(b)] != "":
+			leave(b, LeftKept, m.stays[spot(b)])
 		default:
 			out = append(out, going{b, m.ours(b), keeper(), strings.Join(v.Reasons, ", ")})
 		}
@@ -125,8 +132,51 @@ func (m *maker) rule(pol policy.Policy, w covered, key sourceKey, newest *invent
 			}
 		}
 	}
-	rule, _ := b.Keep.RetainRule(tags, b.Zone)
+	keep := b.Keep
+	if c, ok := b.FindCopy(key.place); ok && key.place != refOfSource(key.source).Place() {
+		keep = c.Keep
+	}
+	rule, _ := keep.RetainRule(tags, b.Zone)
 	return rule
+}
+
+// belongs says whether the policy keeps the source's backups in the place: it is where the source is, or it copies there.
+func (m *maker) belongs(pol policy.Policy, key sourceKey, list []*inventory.Backup) bool {
+	if key.place == refOfSource(key.source).Place() {
+		return true
+	}
+	if _, ok := pol.Backup.FindCopy(key.place); ok {
+		return true
+	}
+	return !slices.ContainsFunc(list, func(b *inventory.Backup) bool { return b.Copied })
+}
+
+// stranded leaves copies alone that are where the policy does not copy to (any more).
+func (m *maker) stranded(pol policy.Policy, list []*inventory.Backup) {
+	for _, b := range list {
+		if b.Copied {
+			m.left(Left{
+				Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Place: b.Place, Kind: LeftKept,
+				Why: b.Place.String() + " is no place that the policy copies to (any more), so nothing goes there",
+			})
+		}
+	}
+}
+
+// copiedTo is where a copy is; zero for what is where its source is.
+func copiedTo(b *inventory.Backup) cloud.Place {
+	if b.Copied {
+		return b.Place
+	}
+	return cloud.Place{}
+}
+
+// called names a backup for people.
+func called(b *inventory.Backup) string {
+	if b.Copied {
+		return fmt.Sprintf("the copy in %s of backup %s of %s", b.Place, b.ID, b.Source)
+	}
+	return fmt.Sprintf("backup %s of %s", b.ID, b.Source)
 }
 
 // finder gives the backup of an id. A few are looked through faster than a map is made.
@@ -158,35 +208,39 @@ func orphanReason(pol policy.Policy, reasons []string) string {
 // broken judges what is not complete, and the leavings of failed tries in what is.
 func (m *maker) broken(pol policy.Policy, b, newest, counted *inventory.Backup, oldestKept time.Time, keeper func() []cloud.Ref) (going, bool) {
 	leave := func(kind LeftKind, why string) (going, bool) {
-		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Kind: kind, Why: why})
+		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Place: copiedTo(b), Kind: kind, Why: why})
 		return going{}, false
 	}
 	switch b.Standing {
 	case inventory.Complete:
-		if extra := leavings(b); len(extra) > 0 && b.Hold == "" && m.busy[b.ID] == "" {
+		if extra := leavings(b); len(extra) > 0 && b.Hold == "" && m.busy[spot(b)] == "" {
 			return going{b, extra, b.Ready(), "left over from a failed or doubled try; the backup is complete"}, true
 		}
 		return going{}, false
 	case inventory.Pending:
-		if age := m.in.Now.Sub(b.Time); age > pol.Backup.StuckAfter {
+		if age := m.in.Now.Sub(b.Begun); age > pol.Backup.StuckAfter {
 			m.finding(Finding{
 				Key: "stuck/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source), Grave: true,
-				Text: fmt.Sprintf("backup %s of %s has been in the making for %s: look at it in the cloud's console", b.ID, b.Source, age.Round(time.Minute)),
+				Text: fmt.Sprintf("%s has been in the making for %s: look at it in the cloud's console", called(b), age.Round(time.Minute)),
 			})
 		}
 		return leave(LeftPending, "it is being made")
+	case inventory.Damaged:
+		if m.arriving[spot(b)] {
+			return leave(LeftPending, "it is being copied: "+b.Detail)
+		}
 	}
 	if b.Hold != "" {
 		return leave(LeftHeld, b.Hold)
 	}
-	if why := m.busy[b.ID]; why != "" {
+	if why := m.busy[spot(b)]; why != "" {
 		return leave(LeftKept, why)
 	}
 	switch b.Standing {
 	case inventory.Failed:
 		m.finding(Finding{
 			Key: "failed/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source), Grave: newest == nil || newest.Time.Before(b.Time),
-			Text: fmt.Sprintf("backup %s of %s failed in the cloud: %s", b.ID, b.Source, cmp.Or(b.Detail, "no reason was given")),
+			Text: fmt.Sprintf("%s failed in the cloud: %s", called(b), cmp.Or(b.Detail, "no reason was given")),
 		})
 		why, ok := Superseded(b.Standing, b.Time, timeOf(counted), oldestKept)
 		if !ok {
@@ -196,7 +250,7 @@ func (m *maker) broken(pol policy.Policy, b, newest, counted *inventory.Backup, 
 	case inventory.Damaged:
 		m.finding(Finding{
 			Key: "damaged/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source),
-			Text: fmt.Sprintf("backup %s of %s is not whole any more: %s", b.ID, b.Source, b.Detail),
+			Text: fmt.Sprintf("%s is not whole any more: %s", called(b), b.Detail),
 		})
 		why, ok := Superseded(b.Standing, b.Time, timeOf(counted), oldestKept)
 		if !ok {
@@ -217,7 +271,7 @@ func (m *maker) ours(b *inventory.Backup) []cloud.Ref {
 	if !b.ByImage() {
 		return b.Refs()
 	}
-	under := slices.Clone(m.in.Memory.Unmade[b.ID])
+	under := slices.Clone(m.in.Memory.Unmade[spot(b)])
 	var out []cloud.Ref
 	for _, img := range b.Images {
 		out = append(out, img.Ref)
@@ -301,7 +355,7 @@ func (m *maker) tripped(pol policy.Policy, n, total int) bool {
 func (m *maker) remove(pol policy.Policy, g going) {
 	b := g.backup
 	leave := func(kind LeftKind, why string) {
-		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Kind: kind, Why: why})
+		m.left(Left{Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Place: copiedTo(b), Kind: kind, Why: why})
 	}
 	mine := map[cloud.Ref]bool{}
 	for _, ref := range g.parts {
@@ -383,6 +437,9 @@ func (m *maker) again(a Action) string {
 // taken off or changed later holds it.
 func AsSeen(b *inventory.Backup, tags cloud.Tags) cloud.Tags {
 	want := cloud.TagsOf(map[string]string{cloud.TagBackup: b.ID, cloud.TagPolicy: b.Policy, cloud.TagBy: tags.Value(cloud.TagBy)})
+	if mark, ok := tags.Find(cloud.TagCopy); ok {
+		want = want.With(cloud.TagCopy, mark)
+	}
 	for _, by := range inventory.ParseBy(tags.Value(cloud.TagBy)) {
 		want = want.With(by.Key, tags.Value(by.Key))
 	}
@@ -407,7 +464,7 @@ func (m *maker) guard(b *inventory.Backup, part cloud.Ref, tags cloud.Tags, keep
 }
 
 // foresee says what will go once the backup that is being planned is complete.
-func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time, list []*inventory.Backup, going map[string]bool) {
+func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time, list []*inventory.Backup, going map[Spot]bool) {
 	rule, _ := pol.Backup.Keep.RetainRule(inst.Tags, pol.Backup.Zone)
 	items := append(m.items[:0], retain.Item{Time: m.in.Now})
 	for _, b := range list {
@@ -418,7 +475,7 @@ func (m *maker) foresee(pol policy.Policy, inst *cloud.Instance, slot time.Time,
 	m.items = items
 	byID := finder(list)
 	for _, v := range m.judge.Apply(rule, items) {
-		if v.Keep || v.Item.ID == "" || going[v.Item.ID] {
+		if v.Keep || v.Item.ID == "" || going[Spot{v.Item.ID, inst.Ref.Place()}] {
 			continue
 		}
 		if b := byID(v.Item.ID); b != nil {

@@ -64,7 +64,7 @@ func TestGolden(t *testing.T) {
 
 func readCase(t *testing.T, ar *txtar.Archive) (Input, string) {
 	t.Helper()
-	in := Input{World: &inventory.World{Accounts: map[string]inventory.Account{}, Looks: map[cloud.Scope]inventory.Look{}}, Memory: Memory{Actions: map[string]Past{}, Busy: map[string]string{}, Unmade: map[string][]string{}}}
+	in := Input{World: &inventory.World{Accounts: map[string]inventory.Account{}, Looks: map[cloud.Scope]inventory.Look{}}, Memory: Memory{Actions: map[string]Past{}, Busy: map[Spot]string{}, Unmade: map[Spot][]string{}}}
 	var want string
 	var memory []byte
 	for _, f := range ar.Files {
@@ -105,12 +105,14 @@ func instant(t *testing.T, s string) time.Time {
 
 // readWorld reads lines of
 //
-//	account NAME CLOUD [sets] [max-tags=N]
+//	account NAME CLOUD [sets] [max-tags=N] [copies[=AT-ONCE] [bare-copies]]
 //	unseen ACCOUNT/REGION/KIND why
 //	instance ACCOUNT/REGION/ID key=value… (name, created, disks=a,b, power, local-root, tag:KEY=VALUE)
 //	snapshots ACCOUNT/REGION policy= source= slot= by= DISK:STATE… [made=TIME] [tag:KEY=VALUE] [-KEY]
 //	image ACCOUNT/REGION policy= source= slot= by= ID:STATE [on=snap-1,snap-2] [bare[=WHO-HOLDS]] …
 //
+// A copy says from=ACCOUNT/REGION, where its source is, and copy[=ACCOUNT/REGION], for which place it was made if not for
+// that where it is; untagged, that the cloud made it without tags.
 // An account's regions are those that its things name; every scope of them was seen whole unless it is unseen.
 func readWorld(t *testing.T, w *inventory.World, text string) {
 	t.Helper()
@@ -131,6 +133,13 @@ func readWorld(t *testing.T, w *inventory.World, text string) {
 			}
 			if n, err := strconv.Atoi(opts["max-tags"]); err == nil {
 				acc.Traits.MaxTags = n
+			}
+			if most, ok := opts["copies"]; ok {
+				_, bare := opts["bare-copies"]
+				acc.Capabilities = append(acc.Capabilities, cloud.ImageCopies, cloud.SnapshotCopies)
+				acc.Traits.ImageCopies.Tags = !bare
+				acc.Traits.ImageCopies.Max, _ = strconv.Atoi(most)
+				acc.Traits.SnapshotCopies = acc.Traits.ImageCopies
 			}
 			w.Accounts[f[1]] = acc
 		case "region":
@@ -172,6 +181,9 @@ func readBackup(t *testing.T, w *inventory.World, f []string, opts map[string]st
 	place(w, f[1])
 	account, region, _ := strings.Cut(f[1], "/")
 	source := cloud.Ref{Account: account, Region: region, Kind: cloud.KindInstance, ID: opts["source"]}
+	if from := opts["from"]; from != "" {
+		source.Account, source.Region, _ = strings.Cut(from, "/")
+	}
 	id := BackupID(opts["policy"], source, opts["slot"])
 	by := strings.ReplaceAll(opts["by"], "+", " ")
 	tags := cloud.TagsOf(map[string]string{
@@ -192,6 +204,19 @@ func readBackup(t *testing.T, w *inventory.World, f []string, opts map[string]st
 		}
 	}
 	made := instant(t, or(opts["made"], opts["slot"])).Add(time.Minute)
+	var to *cloud.Place
+	if text, ok := opts["copy"]; ok {
+		at := cloud.Place{Account: account, Region: region}
+		if text != "" {
+			at.Account, at.Region, _ = strings.Cut(text, "/")
+		}
+		to = &at
+		tags = tags.With(cloud.TagCopy, inventory.CopyMark(at, ""))
+	}
+	_, untagged := opts["untagged"]
+	if untagged {
+		tags = nil
+	}
 	for i, word := range states {
 		name, state, _ := strings.Cut(word, ":")
 		var s cloud.State
@@ -225,14 +250,22 @@ func readBackup(t *testing.T, w *inventory.World, f []string, opts map[string]st
 			continue
 		}
 		n := or(opts["parts"], strconv.Itoa(parts))
+		disk := name
+		if to != nil {
+			tags, disk = tags.With(cloud.TagCopy, inventory.CopyMark(*to, name)), "vol-ffffffff"
+		}
+		tags := tags
+		if !untagged {
+			tags = tags.With(cloud.TagParts, n)
+		}
 		w.Snapshots = append(w.Snapshots, cloud.Snapshot{
 			Ref:  cloud.Ref{Account: account, Region: region, Kind: cloud.KindSnapshot, ID: fmt.Sprintf("snap-%s-%s-%d%s", name, made.Format("0102T15"), i, opts["suffix"])},
-			Name: or(opts["name"], "web-1-"+id[:8]), Disk: name, State: s, Detail: opts["detail"], Tags: tags.With(cloud.TagParts, n), CreatedAt: made,
+			Name: or(opts["name"], "web-1-"+id[:8]), Disk: disk, State: s, Detail: opts["detail"], Tags: tags, CreatedAt: made,
 		})
 	}
 }
 
-// readMemory reads lines of "STATE VERB POLICY SOURCE SLOT TARGET [at=TIME] [attempts=N] [try=N] [problem=word]" with
+// readMemory reads lines of "STATE VERB POLICY SOURCE SLOT TARGET [at=TIME] [attempts=N] [try=N] [problem=word] [to=PLACE]" with
 // STATE one of open, done, failed, stopped, or "busy POLICY SOURCE SLOT".
 func readMemory(t *testing.T, in *Input, text string) {
 	t.Helper()
@@ -242,7 +275,7 @@ func readMemory(t *testing.T, in *Input, text string) {
 			continue
 		}
 		if f[0] == "busy" {
-			in.Memory.Busy[BackupID(f[1], refOfSource(f[2]), f[3])] = "it is being restored from"
+			in.Memory.Busy[Spot{BackupID(f[1], refOfSource(f[2]), f[3]), refOfSource(f[2]).Place()}] = "it is being restored from"
 			continue
 		}
 		opts := options(f[6:])
@@ -257,6 +290,10 @@ func readMemory(t *testing.T, in *Input, text string) {
 		}
 		a.Target = target
 		a.Try, _ = strconv.Atoi(opts["try"])
+		if a.Verb.Copies() {
+			a.Place.Account, a.Place.Region, _ = strings.Cut(opts["to"], "/")
+			a.Copy = &cloud.NewCopy{Key: opts["key"]}
+		}
 		past := Past{Problem: opts["problem"], At: in.Now}
 		if opts["at"] != "" {
 			past.At = instant(t, opts["at"])
@@ -265,10 +302,14 @@ func readMemory(t *testing.T, in *Input, text string) {
 		switch f[0] {
 		case "open":
 			past.Open = true
+			if a.Verb.Copies() {
+				in.Memory.Busy[Spot{a.Backup, a.Place}] = "the action that makes it is not settled yet"
+				in.Memory.Busy[Spot{a.Backup, a.Target.Place()}] = "it is being copied to " + a.Place.String()
+			}
 		case "done":
 			past.Done = true
 			if a.Verb == DeleteImage {
-				in.Memory.Unmade[a.Backup] = strings.Split(opts["under"], ",")
+				in.Memory.Unmade[Spot{a.Backup, a.Target.Place()}] = strings.Split(opts["under"], ",")
 			}
 		case "stopped":
 			past.Stopped = true
@@ -306,6 +347,11 @@ func render(p Plan, in Input) string {
 			fmt.Fprintf(&b, "    name %s\n    tags %s\n", a.Snapshot.Name, visible(a.Snapshot.Tags))
 		case a.Image != nil:
 			fmt.Fprintf(&b, "    name %s, reboot %v\n    tags %s\n", a.Image.Name, a.Image.Reboot, visible(a.Image.Tags))
+		case a.Copy != nil:
+			fmt.Fprintf(&b, "    to %s, name %s\n    tags %s\n", a.Place, a.Copy.Name, visible(a.Copy.Tags))
+			if a.Copy.Key != "" {
+				fmt.Fprintf(&b, "    key %s\n", a.Copy.Key)
+			}
 		case a.Verb == SetTags:
 			fmt.Fprintf(&b, "    tags %s\n", visible(a.Tags))
 		}
@@ -322,7 +368,11 @@ func render(p Plan, in Input) string {
 	}
 	var left []string
 	for _, l := range p.Left {
-		left = append(left, fmt.Sprintf("left %s %s: %s\n", l.Kind, or(names[l.Backup], strings.TrimSuffix(l.Ref.String(), "/")), l.Why))
+		what := or(names[l.Backup], strings.TrimSuffix(l.Ref.String(), "/"))
+		if l.Place != (cloud.Place{}) {
+			what += " in " + l.Place.String()
+		}
+		left = append(left, fmt.Sprintf("left %s %s: %s\n", l.Kind, what, l.Why))
 	}
 	slices.Sort(left)
 	b.WriteString(strings.Join(left, ""))

@@ -28,10 +28,18 @@ type Input struct {
 
 // Memory is what is remembered beyond the world: the intent log.
 type Memory struct {
-	Actions map[string]Past     // by action id
-	Busy    map[string]string   // by backup id: what reads it now (a restore) or has not settled how it was made, so that it stays
-	Unmade  map[string][]string // by backup id: we deleted its image; these snapshots stood under it and may follow
+	Actions map[string]Past   // by action id
+	Busy    map[Spot]string   // what reads it now (a restore, a copy) or has not settled how it was made, so that it stays
+	Unmade  map[Spot][]string // we deleted its image; these snapshots stood under it and may follow
 }
+
+// Spot is a backup in one of the places where it is: its copies bear the same id.
+type Spot struct {
+	Backup string
+	Place  cloud.Place
+}
+
+func spot(b *inventory.Backup) Spot { return Spot{b.ID, b.Place} }
 
 // Past is an earlier decision with the same identity.
 type Past struct {
@@ -48,7 +56,7 @@ type Past struct {
 func Make(in Input) Plan {
 	p := Plan{Format: 1, MadeAt: in.Now.UTC()}
 	backups := in.World.Backups()
-	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World), busy: in.busy(), judge: retain.NewJudge()}
+	m := maker{in: in, plan: &p, byPolicy: groupByPolicy(backups), used: snapshotUsers(in.World), busy: in.busy(), judge: retain.NewJudge(), running: copiesUnderWay(in.World)}
 	p.Left = make([]Left, 0, len(backups))
 	for _, pol := range in.Rules.Policies {
 		if !in.wants(pol.Name) {
@@ -74,17 +82,17 @@ func Make(in Input) Plan {
 const Restoring = 24 * time.Hour
 
 // busy adds to the memory what the instances tell that were restored lately: the memory may have been lost.
-func (in Input) busy() map[string]string {
+func (in Input) busy() map[Spot]string {
 	out := in.Memory.Busy
 	for i := range in.World.Instances {
 		inst := &in.World.Instances[i]
-		id := inst.Tags.Value(cloud.TagRestored)
-		if id == "" || in.Now.Sub(inst.CreatedAt) >= Restoring || out[id] != "" {
+		id := Spot{inst.Tags.Value(cloud.TagRestored), inst.Ref.Place()}
+		if id.Backup == "" || in.Now.Sub(inst.CreatedAt) >= Restoring || out[id] != "" {
 			continue
 		}
 		if len(out) == len(in.Memory.Busy) { // the caller's map stays as it is
 			if out = maps.Clone(out); out == nil {
-				out = map[string]string{}
+				out = map[Spot]string{}
 			}
 		}
 		out[id] = inst.Ref.ID + " was restored from it, and it stays until that is surely over"
@@ -96,17 +104,19 @@ func (in Input) wants(policy string) bool {
 	return in.Policies == nil || slices.Contains(in.Policies, policy)
 }
 
-// rank orders verbs: first make, then tag, then delete images, then the snapshots that they stood on.
+// rank orders verbs: first make, then copy, then tag, then delete images, then the snapshots that they stood on.
 func rank(v Verb) int {
 	switch {
+	case v.Copies():
+		return 1
 	case v.Creates():
 		return 0
 	case v == SetTags || v == RemoveTags:
-		return 1
-	case v == DeleteImage:
 		return 2
+	case v == DeleteImage:
+		return 3
 	}
-	return 3
+	return 4
 }
 
 type maker struct {
@@ -114,12 +124,16 @@ type maker struct {
 	plan     *Plan
 	byPolicy map[string][]*inventory.Backup
 	used     map[cloud.Ref][]cloud.Ref
-	busy     map[string]string // Memory.Busy, and what is seen to have been restored lately
+	busy     map[Spot]string // Memory.Busy, and what is seen to have been restored lately
+	running  map[lane]int    // copies on their way
+	bare     map[bareKey]thing
 
 	judge *retain.Judge
 	items []retain.Item // used again for each source
 
-	digest string // of the policy that is being planned
+	digest   string          // of the policy that is being planned
+	stays    map[Spot]string // and what of it stays for a copy
+	arriving map[Spot]bool   // and what of it is being copied or is to be, where it will be
 }
 
 func groupByPolicy(backups []*inventory.Backup) map[string][]*inventory.Backup {
@@ -193,7 +207,7 @@ func Places(rules policy.Rules, pol policy.Policy, regions func(account string) 
 	return slices.Compact(out)
 }
 
-// Scopes lists what must be surveyed to plan a policy.
+// Scopes lists what must be surveyed to plan a policy. Where it only copies to, the instances do not matter.
 func Scopes(rules policy.Rules, pol policy.Policy, regions func(account string) []string) []cloud.Scope {
 	var out []cloud.Scope
 	for _, p := range Places(rules, pol, regions) {
@@ -201,5 +215,14 @@ func Scopes(rules policy.Rules, pol policy.Policy, regions func(account string) 
 			out = append(out, cloud.Scope{Account: p.Account, Region: p.Region, Kind: k})
 		}
 	}
-	return out
+	if len(out) == 0 {
+		return nil
+	}
+	for _, c := range pol.Backup.Copies {
+		for _, k := range copyKinds() {
+			out = append(out, cloud.Scope{Account: c.To.Account, Region: c.To.Region, Kind: k})
+		}
+	}
+	slices.SortFunc(out, cloud.Scope.Compare)
+	return slices.Compact(out)
 }

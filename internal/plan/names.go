@@ -104,6 +104,14 @@ func reserved(list []string, key string) bool {
 // SlotText is a slot as tags and plans write it.
 func SlotText(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+// ofBackups is "the backup", or how many there are.
+func ofBackups(n int) string {
+	if n == 1 {
+		return "the backup"
+	}
+	return fmt.Sprintf("each of the %d backups", n)
+}
+
 // count writes a number with its noun.
 func count(n int, one string) string {
 	if n == 1 {

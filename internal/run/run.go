@@ -144,11 +144,23 @@ func Incident(row store.ActionRow) store.Incident {
 	}
 }
 
+// rememberCancelled adds the copies that a person cancelled, however long ago: a copy is wanted for as long as its
+// original is there, and not only for its slot's time.
+func rememberCancelled(ctx context.Context, s store.Actions, policy string, m plan.Memory) error {
+	rows, err := s.Actions(ctx, store.ActionFilter{Policies: []string{policy}, States: []store.ActionState{store.ActionCancelled}})
+	for _, r := range rows {
+		if _, known := m.Actions[r.ID]; r.Verb.Copies() && !known {
+			m.Actions[r.ID] = plan.Past{Stopped: true, Attempts: r.Attempts, At: r.EndedAt, Problem: r.Problem}
+		}
+	}
+	return err
+}
+
 // Remember gathers what a plan must know of earlier decisions of the policy: those that are open, and those made since.
 // leftovers are backups of which only snapshots are left: whether we deleted their images is looked up however long ago
 // that was.
 func Remember(ctx context.Context, s store.Actions, policy string, now, since time.Time, leftovers []string) (plan.Memory, error) {
-	m := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[string]string{}, Unmade: map[string][]string{}}
+	m := plan.Memory{Actions: map[string]plan.Past{}, Busy: map[plan.Spot]string{}, Unmade: map[plan.Spot][]string{}}
 	rows, err := s.Actions(ctx, store.ActionFilter{Policies: []string{policy}, Since: since})
 	if err != nil {
 		return m, err
@@ -164,8 +176,14 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 		m.Actions[r.ID] = p
 		if p.Open && r.Verb.Creates() {
 			// Deleted now, what an unclear call has made would not be found any more, and would be made a second time.
-			m.Busy[r.Backup] = "the action that makes it is not settled yet"
+			m.Busy[plan.Spot{Backup: r.Backup, Place: r.Place}] = "the action that makes it is not settled yet"
 		}
+		if p.Open && r.Verb.Copies() {
+			m.Busy[plan.Spot{Backup: r.Backup, Place: r.Target.Place()}] = "it is being copied to " + r.Place.String()
+		}
+	}
+	if err := rememberCancelled(ctx, s, policy, m); err != nil {
+		return m, err
 	}
 	byHand, err := s.Actions(ctx, store.ActionFilter{Policies: []string{""}, Since: now.Add(-plan.Restoring)})
 	if err != nil {
@@ -173,7 +191,7 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 	}
 	for _, r := range byHand {
 		if r.Verb == plan.RunInstance || r.Verb == plan.MakeDisk { // one that was refused is tried again once the reason is mended
-			m.Busy[r.Backup] = "it was restored from by run " + r.Run + ", and stays until that is surely over"
+			m.Busy[plan.Spot{Backup: r.Backup, Place: r.Place}] = "it was restored from by run " + r.Run + ", and stays until that is surely over"
 		}
 	}
 	if len(leftovers) == 0 {
@@ -182,7 +200,8 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 	gone, err := s.Actions(ctx, store.ActionFilter{Backups: leftovers, States: []store.ActionState{store.ActionDone}})
 	for _, r := range gone {
 		if r.Verb == plan.DeleteImage {
-			m.Unmade[r.Backup] = append(m.Unmade[r.Backup], r.Under...)
+			spot := plan.Spot{Backup: r.Backup, Place: r.Place}
+			m.Unmade[spot] = append(m.Unmade[spot], r.Under...)
 		}
 	}
 	return m, err

@@ -131,7 +131,7 @@ func TestNothingGoesUnsettled(t *testing.T) {
 	if _, _, err := run.Start(t.Context(), s, now, run.Request{Policy: "daily", Actions: append(actions(1), a), Hash: "h"}); err != nil {
 		t.Fatal(err)
 	}
-	busy := func() map[string]string {
+	busy := func() map[plan.Spot]string {
 		t.Helper()
 		m, err := run.Remember(t.Context(), s, "daily", now, now.Add(-time.Hour), nil)
 		if err != nil {
@@ -139,7 +139,7 @@ func TestNothingGoesUnsettled(t *testing.T) {
 		}
 		return m.Busy
 	}
-	if got := busy(); len(got) != 1 || got["b1"] == "" {
+	if got := busy(); len(got) != 1 || got[plan.Spot{Backup: "b1"}] == "" {
 		t.Errorf("Remember while b1 is being made: got busy %v, want b1 alone", got)
 	}
 	end(t, s, a.ID, store.ActionDone)
