@@ -11,6 +11,7 @@ import (
 	"fmt"
 
 	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/cloud/alibaba"
 	"github.com/stint-cloud/stint/internal/cloud/aws"
 	"github.com/stint-cloud/stint/internal/cloud/openstack"
 	"github.com/stint-cloud/stint/internal/config"
@@ -27,6 +28,7 @@ type entry struct {
 // list names every cloud that this version speaks to.
 func list() []entry {
 	return []entry{
+		{name: "alibaba", open: openAlibaba, pace: paces{reads: 10, writes: 3}},
 		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10, burst: 100}},
 		{name: "openstack", open: openOpenStack, pace: paces{reads: 20, writes: 5}},
 	}
@@ -78,6 +80,23 @@ func AWSConfig(a policy.Account, sys config.System) (aws.Config, error) {
 		"access-key": string(a.Credentials.AccessKey), "secret-key": string(a.Credentials.SecretKey), "token": string(a.Credentials.Token),
 	}, map[string]*string{"access-key": &c.AccessKey, "secret-key": &c.SecretKey, "token": &c.SessionToken})
 	return c, err
+}
+
+func openAlibaba(ctx context.Context, a policy.Account, sys config.System) (cloud.Provider, error) {
+	c := alibaba.Config{
+		Account: a.Name, Endpoint: a.Endpoint, Profile: a.Credentials.Profile,
+		AssumeRole: a.Credentials.AssumeRole, ExternalID: a.Credentials.ExternalID, Env: sys.Env, ReadFile: sys.ReadFile,
+	}
+	if len(a.Regions) > 0 {
+		c.DefaultRegion = a.Regions[0]
+	}
+	err := config.ResolveAll(sys, map[string]string{
+		"access-key": string(a.Credentials.AccessKey), "secret-key": string(a.Credentials.SecretKey), "token": string(a.Credentials.Token),
+	}, map[string]*string{"access-key": &c.AccessKey, "secret-key": &c.SecretKey, "token": &c.SecurityToken})
+	if err != nil {
+		return nil, err
+	}
+	return alibaba.Open(ctx, c)
 }
 
 func openOpenStack(ctx context.Context, a policy.Account, _ config.System) (cloud.Provider, error) {

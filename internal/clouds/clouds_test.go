@@ -38,7 +38,15 @@ func TestOpener(t *testing.T) {
 	if !errors.Is(err, cloud.ErrDenied) || !strings.Contains(err.Error(), "access-key") || !strings.Contains(err.Error(), "secret-key") {
 		t.Errorf("open with two missing secrets: got %v, want ErrDenied that names both", err)
 	}
-	p, err := open(policy.Account{Name: "web", Cloud: "aws", Endpoint: "http://127.0.0.1:1"})
+	_, err = open(policy.Account{Name: "shop", Cloud: "alibaba", Credentials: policy.Credentials{AccessKey: "env:A", SecretKey: "env:B"}})
+	if !errors.Is(err, cloud.ErrDenied) || !strings.Contains(err.Error(), "access-key") {
+		t.Errorf("open of alibaba with two missing secrets: got %v, want ErrDenied that names them", err)
+	}
+	p, err := open(policy.Account{Name: "shop", Cloud: "alibaba", Endpoint: "http://127.0.0.1:1"})
+	if err != nil || p.Traits().Cloud != "alibaba" {
+		t.Errorf("open of alibaba: got %v, %v; want a provider without a call", p, err)
+	}
+	p, err = open(policy.Account{Name: "web", Cloud: "aws", Endpoint: "http://127.0.0.1:1"})
 	if err != nil || p.Traits().Cloud != "aws" {
 		t.Errorf("open of aws: got %v, %v; want a provider without a call", p, err)
 	}

@@ -16,10 +16,10 @@ type Options struct {
 }
 
 // DefaultClouds are the clouds that this version speaks to.
-func DefaultClouds() []string { return []string{"aws", "openstack"} }
+func DefaultClouds() []string { return []string{"alibaba", "aws", "openstack"} }
 
 // laterClouds are those that a later version will.
-func laterClouds() []string { return []string{"alibaba", "tencent"} }
+func laterClouds() []string { return []string{"tencent"} }
 
 // Parse reads policy files into rules. Several files, and several documents in one file, add up. Complaints come all at
 // once, in order of position, each once; the rules hold only what is right, and when any complaint is more than a warning
@@ -290,8 +290,10 @@ func (r *reader) credentials(s spot, cloud string) Credentials {
 
 // credentialRules are what the words of credentials ask of each other.
 func (r *reader) credentialRules(s spot, f fields, c Credentials, cloud string) {
+	keys := []string{"profile", "assume-role", "external-id", "access-key", "secret-key", "token"}
 	of := map[string][]string{
-		"aws":       {"profile", "assume-role", "external-id", "access-key", "secret-key", "token"},
+		"alibaba":   keys,
+		"aws":       keys,
 		"openstack": {"clouds-yaml"},
 	}
 	if allowed, known := of[cloud]; known {
@@ -301,8 +303,12 @@ func (r *reader) credentialRules(s spot, f fields, c Credentials, cloud string) 
 			}
 		}
 	}
-	if c.AssumeRole != "" && !regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$`).MatchString(c.AssumeRole) {
-		f["assume-role"].complain(quote(c.AssumeRole)+" is no ARN of a role", "as arn:aws:iam::111122223333:role/stint")
+	role, example := `^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$`, "as arn:aws:iam::111122223333:role/stint"
+	if cloud == "alibaba" {
+		role, example = `^acs:ram::\d+:role/[\w.@-]+$`, "as acs:ram::1111222233334444:role/stint"
+	}
+	if c.AssumeRole != "" && !regexp.MustCompile(role).MatchString(c.AssumeRole) {
+		f["assume-role"].complain(quote(c.AssumeRole)+" is no ARN of a role", example)
 	}
 	needs := func(word, other string) {
 		if _, there := f[word]; !there {

@@ -103,12 +103,10 @@ func (p *Provider) DeleteSnapshot(ctx context.Context, ref cloud.Ref) error {
 	return p.ask(ctx, q, nil)
 }
 
-// CreateImage starts an image with all disks, of the instance as it runs. The token gives the same image.
+// CreateImage starts an image with all disks, of the instance as it runs: ECS never reboots it, whatever Reboot says. The
+// same token gives the same image.
 func (p *Provider) CreateImage(ctx context.Context, req cloud.NewImage) (cloud.Image, error) {
 	q := question{op: "image.create", ref: p.ref(req.Region, cloud.KindInstance, req.Instance), action: "CreateImage"}
-	if req.Reboot {
-		return cloud.Image{}, &cloud.Error{Op: q.op, Ref: q.ref, Class: cloud.ErrUnsupported, Err: fmt.Errorf("ECS does not reboot an instance for its image: leave reboot: out")}
-	}
 	q.params = params{"InstanceId": req.Instance}.set("ImageName", nameFor(req.Name)).set("Description", descriptionFor(req.Description)).
 		set("ClientToken", req.Token).tags(req.Tags)
 	var out struct{ ImageID string }
