@@ -146,7 +146,8 @@ type ImageCopier interface {
 	// Errors: ErrNotFound when the account knows no such source, which is also said of one that is not shared with it;
 	// ErrConflict when the source is not ready, or the name is taken; ErrBusy when CopyTraits.Max are under way; ErrQuota
 	// when there is no room for one more image; ErrDenied, with what can be done, when Key is none that the account may use
-	// in Region, or the source's key may not be used; ErrUnsupported when CopyTraits.SharedAcross forbids it.
+	// in Region, or the source's key may not be used, as far as that can be told at once: otherwise the copy fails, and its
+	// Detail says why; ErrUnsupported when CopyTraits.SharedAcross forbids it.
 	CopyImage(ctx context.Context, req NewCopy) (Image, error)
 }
 
@@ -165,7 +166,8 @@ type Sharer interface {
 	// other's when the sharing ends; a copy under way may fail. Some clouds refuse to delete what is shared (ErrInUse).
 	//
 	// Errors: ErrNotFound when there is no such thing; ErrDenied, with what can be done, when it is encrypted with a key that
-	// is never shared, such as the cloud's default; ErrUnsupported for a kind or an id that the cloud cannot share with.
+	// is never shared, such as the cloud's default; ErrConflict when an image is not ready; ErrUnsupported for a kind or an id
+	// that the cloud cannot share with.
 	Share(ctx context.Context, ref Ref, with string, on bool) error
 	// SharedWith lists the cloud ids of the accounts that an image or a snapshot is shared with, sorted.
 	SharedWith(ctx context.Context, ref Ref) ([]string, error)
@@ -179,7 +181,7 @@ type Identifier interface {
 
 // Operator is a provider that can start, stop and delete instances. Each call returns at once and may be made again at will:
 // what is so already, or on its way there, is no error. All answer ErrNotFound when the instance is gone, and ErrConflict
-// while it is doing something else, such as starting when it is to stop.
+// while it is doing something else, such as stopping when it is to start.
 type Operator interface {
 	// StartInstance starts one that is stopped. The cloud may be out of stock (ErrTransient).
 	StartInstance(ctx context.Context, ref Ref) error

@@ -14,6 +14,10 @@ import (
 const (
 	account = "web"
 	region  = "us-east-1"
+
+	elsewhere = "eu-west-1"
+	keyHere   = "11111111-2222-3333-4444-555555555555"
+	keyThere  = "66666666-7777-8888-9999-000000000000"
 )
 
 // open gives a provider that talks to the fake in process.
@@ -36,6 +40,9 @@ var actionOf = map[string]string{
 	"snapshotset.create": "CreateSnapshots", "snapshot.delete": "DeleteSnapshot", "image.create": "CreateImage",
 	"image.delete": "DeregisterImage", "disk.create": "CreateVolume", "instance.run": "RunInstances",
 	"tag.set": "CreateTags", "tag.remove": "DeleteTags",
+	"image.copy": "CopyImage", "snapshot.copy": "CopySnapshot", "image.share": "DescribeImages", "image.unshare": "DescribeImages",
+	"image.shares": "DescribeImageAttribute", "instance.start": "StartInstances", "instance.stop": "StopInstances",
+	"instance.delete": "TerminateInstances",
 }
 
 // codeOf is a code of EC2's for each class.
@@ -47,16 +54,24 @@ var codeOf = map[error]string{
 
 func TestConformance(t *testing.T) {
 	cloudtest.Run(t, cloudtest.Harness{
-		Can:  []cloud.Capability{cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging},
+		Can: []cloud.Capability{
+			cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging,
+			cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying,
+		},
 		Open: subject,
 	})
 }
 
 func subject(t *testing.T) cloudtest.Subject {
-	f := fakeaws.New(fakeaws.Options{
+	opt := fakeaws.Options{
 		PageSize: 2, SnapshotTime: time.Hour, ImageTime: time.Hour, VolumeTime: time.Hour, InstanceTime: time.Hour,
-	})
-	p := open(t, f)
+		Sharing: &fakeaws.Sharing{}, KMSKeys: map[string][]string{region: {keyHere}, elsewhere: {keyThere}},
+	}
+	f := fakeaws.New(opt)
+	opt.Account, opt.Seed = "444455556666", 1
+	partner := fakeaws.New(opt)
+	p, other := open(t, f), open(t, partner)
+	other.account = "partner"
 	return cloudtest.Subject{
 		Provider: p, Account: account, Region: region, Zone: region + "a", Slow: true, PageSize: 2,
 		Launch: func(t *testing.T, name string, dataDisks int, tags cloud.Tags) cloud.Instance {
@@ -68,7 +83,13 @@ func subject(t *testing.T) cloudtest.Subject {
 			}
 			return page.Items[0]
 		},
-		Settle:  func(_ *testing.T, ref cloud.Ref) { f.Settle(ref.Region, ref.ID, fakeaws.Completes) },
+		Settle: func(_ *testing.T, ref cloud.Ref) {
+			of := f
+			if ref.Account == "partner" {
+				of = partner
+			}
+			of.Settle(ref.Region, ref.ID, fakeaws.Completes)
+		},
 		Unknown: unknown,
 		Provoke: func(_ *testing.T, op string, class error, after bool) {
 			fault := &fakeaws.Fault{Code: codeOf[class], After: after}
@@ -87,6 +108,13 @@ func subject(t *testing.T) cloudtest.Subject {
 		},
 		InstanceType: "t3.micro", Network: "subnet-0123456789abcdef0", LaunchTokens: true, DiskTokens: true, RequestIDs: true,
 		ImagesStand: true, ImageTagsSnapshots: true,
+		Elsewhere: elsewhere, Key: keyThere, WrongKey: "arn:aws:kms:" + region + ":111122223333:key/" + keyHere,
+		Partner: "444455556666", Other: other, OtherAccount: "partner", SharesSnapshots: true,
+		EncryptedDisk: func(t *testing.T) string {
+			f.AddInstance(region, fakeaws.NewInstance{Disks: []fakeaws.NewDisk{{Encrypted: true}}})
+			volumes := f.Volumes(region)
+			return volumes[len(volumes)-1].ID
+		},
 	}
 }
 

@@ -35,7 +35,7 @@ func codes() map[string]meaning {
 	m := map[string]meaning{
 		"InvalidAMIName.Duplicate": {class: cloud.ErrConflict}, // mostly our own earlier try: whoever asked looks again
 
-		"ConcurrentSnapshotLimitExceeded":       {class: cloud.ErrThrottled, after: time.Minute}, // until an earlier one of the disk is complete
+		"ConcurrentSnapshotLimitExceeded":       {class: cloud.ErrBusy, after: time.Minute}, // until an earlier one of the disk is complete
 		"SnapshotCreationPerVolumeRateExceeded": {class: cloud.ErrThrottled, after: 15 * time.Second},
 		"ConcurrentMutationLimitExceeded":       {class: cloud.ErrThrottled, after: 15 * time.Second},
 
@@ -75,7 +75,7 @@ func codes() map[string]meaning {
 		cloud.ErrQuota: {
 			"SnapshotLimitExceeded", "InstanceLimitExceeded", "VcpuLimitExceeded", "VolumeLimitExceeded", "ImageLimitExceeded",
 			"TagLimitExceeded", "MaxIOPSLimitExceeded", "AddressLimitExceeded",
-			"ResourceLimitExceeded", // also too many copies at once, which we do not make
+			"ResourceLimitExceeded", // of copies see meaningOf
 		},
 		cloud.ErrDenied: {
 			"OperationNotPermitted", // protected from termination or deregistration: a hold of the cloud's own
@@ -84,6 +84,7 @@ func codes() map[string]meaning {
 		cloud.ErrUnsupported: {
 			"UnsupportedOperation", "Unsupported", "InvalidAction", "UnknownParameter", "MissingParameter", "InvalidParameter",
 			"InvalidParameterValue", "InvalidParameterCombination", "InvalidAMIName.Malformed", "MalformedQueryString",
+			"InvalidParameterDependency", "InvalidAMIAttributeItemValue", "InvalidUserID.Malformed",
 			"DryRunOperation", // we never ask for one
 		},
 	} {
@@ -94,11 +95,23 @@ func codes() map[string]meaning {
 	return m
 }
 
-// meaningOf reads the table. An image that was deregistered before answers Unavailable, as one does that is still being
-// made; only for the call that deletes is it the same as gone.
+const (
+	fixDefaultKey = "what EBS's default key encrypts cannot be shared: copy it with a key of your own, and share that copy"
+	fixStorage    = "the account that shares the image must share its snapshots too, and let this account use their key"
+	fixKeyRegion  = "name a key of the region that is copied to"
+)
+
+// meaningOf reads the table, after those codes that mean something else, or more, to one call than to others.
 func (p *Provider) meaningOf(op, code string) meaning {
-	if op == "image.delete" && code == "InvalidAMIID.Unavailable" {
+	switch op + " " + code {
+	case "image.delete InvalidAMIID.Unavailable": // also of one that was deregistered before; only here that is as good as gone
 		return meaning{class: cloud.ErrNotFound}
+	case "image.copy ResourceLimitExceeded", "snapshot.copy ResourceLimitExceeded": // until one of those under way is complete
+		return meaning{class: cloud.ErrBusy, after: 2 * time.Minute}
+	case "image.copy InvalidRequest":
+		return meaning{class: cloud.ErrDenied, remedy: fixStorage}
+	case "image.share InvalidParameter", "image.share OperationNotPermitted", "snapshot.share OperationNotPermitted":
+		return meaning{class: cloud.ErrDenied, remedy: fixDefaultKey}
 	}
 	return p.codes[code]
 }

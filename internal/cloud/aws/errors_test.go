@@ -32,7 +32,7 @@ func TestErrorClasses(t *testing.T) {
 		{"Throttling", 400, cloud.ErrThrottled, 0},
 		{"SlowDown", 503, cloud.ErrThrottled, 0},
 		{"SnapshotCreationPerVolumeRateExceeded", 400, cloud.ErrThrottled, 15 * time.Second},
-		{"ConcurrentSnapshotLimitExceeded", 400, cloud.ErrThrottled, time.Minute},
+		{"ConcurrentSnapshotLimitExceeded", 400, cloud.ErrBusy, time.Minute},
 		{"InternalError", 500, cloud.ErrTransient, 0},
 		{"Unavailable", 503, cloud.ErrTransient, 0},
 		{"NeverSeenBefore", 500, cloud.ErrTransient, 0},

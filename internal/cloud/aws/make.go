@@ -7,6 +7,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/stint-cloud/stint/internal/cloud"
 )
@@ -163,6 +164,13 @@ func (p *Provider) RunInstance(ctx context.Context, req cloud.NewInstance) (clou
 	if req.Zone != "" {
 		in.Placement = &types.Placement{AvailabilityZone: &req.Zone}
 	}
+	if req.Throwaway {
+		img, err := p.findImage(ctx, req.Region, req.Image)
+		if err != nil {
+			return cloud.Instance{}, p.problem(ctx, "instance.run", ref, err)
+		}
+		in.BlockDeviceMappings = goingWith(img)
+	}
 	out, err := p.client(req.Region).RunInstances(ctx, in)
 	if err == nil && len(out.Instances) != 1 {
 		err = unclear("instance")
@@ -171,6 +179,31 @@ func (p *Provider) RunInstance(ctx context.Context, req cloud.NewInstance) (clou
 		return cloud.Instance{}, p.problem(ctx, "instance.run", ref, err)
 	}
 	return p.instance(req.Region, &out.Instances[0]), nil
+}
+
+// goingWith has every disk of the image end with its instance, whatever the image says of it.
+func goingWith(img *types.Image) []types.BlockDeviceMapping {
+	var out []types.BlockDeviceMapping
+	for _, b := range img.BlockDeviceMappings {
+		if b.Ebs != nil {
+			out = append(out, types.BlockDeviceMapping{DeviceName: b.DeviceName, Ebs: &types.EbsBlockDevice{DeleteOnTermination: sdk.Bool(true)}})
+		}
+	}
+	return out
+}
+
+// findImage looks at an image that the account may use. One that is not there is the same error as for any call.
+func (p *Provider) findImage(ctx context.Context, region, id string) (*types.Image, error) {
+	out, err := p.client(region).DescribeImages(ctx, &ec2.DescribeImagesInput{
+		ImageIds: []string{id}, IncludeDeprecated: sdk.Bool(true), IncludeDisabled: sdk.Bool(true),
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(out.Images) != 1 || out.Images[0].State == types.ImageStateDeregistered:
+		return nil, &smithy.GenericAPIError{Code: "InvalidAMIID.NotFound", Message: "The image id '" + id + "' does not exist"}
+	}
+	return &out.Images[0], nil
 }
 
 // SetTags adds or overwrites.

@@ -68,6 +68,11 @@ var (
 	_ cloud.DiskMaker      = (*Provider)(nil)
 	_ cloud.Launcher       = (*Provider)(nil)
 	_ cloud.Tagger         = (*Provider)(nil)
+	_ cloud.ImageCopier    = (*Provider)(nil)
+	_ cloud.SnapshotCopier = (*Provider)(nil)
+	_ cloud.Sharer         = (*Provider)(nil)
+	_ cloud.Identifier     = (*Provider)(nil)
+	_ cloud.Operator       = (*Provider)(nil)
 )
 
 const (
@@ -142,6 +147,7 @@ func onceEC2(o *ec2.Options) {
 func onceSTS(o *sts.Options) {
 	o.Retryer = sdk.NopRetryer{}
 	o.RetryMaxAttempts = 1
+	o.APIOptions = append(o.APIOptions, onlyOwnAnswers, noteRequests)
 }
 
 func httpClient() *awshttp.BuildableClient {
@@ -172,7 +178,9 @@ func (p *Provider) Traits() cloud.Traits {
 	return cloud.Traits{
 		Cloud: "aws", MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ReservedTags: []string{"aws:"},
 		ConsistentSets: true, ImageHasDisks: true, RefusesInUse: true, NameTag: nameTag,
-		Lag: 5 * time.Minute, // "up to some minutes", says the reference on eventual consistency
+		Lag:            5 * time.Minute, // "up to some minutes", says the reference on eventual consistency
+		ImageCopies:    cloud.CopyTraits{Tags: true, Tokens: true, Max: 100, SharedAcross: true},
+		SnapshotCopies: cloud.CopyTraits{Tags: true, Max: 20, SharedAcross: true},
 	}
 }
 

@@ -75,8 +75,12 @@ func startedWhileStopping(t *testing.T, e *exam) {
 	e.wantClass(t, "instance.start", ref, cloud.ErrConflict, e.c.StartInstance(t.Context(), ref))
 	e.wantPower(t, ref, cloud.PowerStopped)
 	e.turn(t, "StartInstance", e.c.StartInstance(t.Context(), ref))
-	e.wantClass(t, "instance.stop", ref, cloud.ErrConflict, e.c.StopInstance(t.Context(), ref))
-	e.wantPower(t, ref, cloud.PowerRunning)
+	want := cloud.PowerStopped
+	if err := e.c.StopInstance(t.Context(), ref); err != nil { // a cloud may stop what is just starting, or refuse it
+		e.wantClass(t, "instance.stop", ref, cloud.ErrConflict, err)
+		want = cloud.PowerRunning
+	}
+	e.wantPower(t, ref, want)
 }
 
 // gone checks that the instance has ended, or ends.

@@ -46,6 +46,11 @@ type Options struct {
 
 	SnapshotEvery time.Duration // least time between two snapshots of one volume; 0 is none
 
+	// Sharing joins accounts that share with each other; nil is an account that shares with nobody who is there.
+	Sharing *Sharing
+	// KMSKeys are the ids of each region's own keys; a copy that names another fails. Nil takes any key.
+	KMSKeys map[string][]string
+
 	Denied []string                          // actions that answer UnauthorizedOperation
 	Fault  func(action string, n int) *Fault // asked before the nth call of an action, n from 1
 	Fate   func(kind, source string) Fate    // how a new snapshot (of a volume) or image (of an instance) ends

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -290,6 +291,72 @@ func TestCopies(t *testing.T) {
 	if s := f.Snapshots(here)[0]; len(s.Tags) != 0 || s.VolumeID != "vol-ffffffff" {
 		t.Errorf("copy = %+v, want no tags and a volume id that means nothing", s)
 	}
+}
+
+// A key is checked once the copy is under way, and goes with the word that says so.
+func TestCopiesWithKeys(t *testing.T) {
+	const key, other = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
+	f := anyKey(Options{KMSKeys: map[string][]string{here: {key}, "eu-west-1": {other}}})
+	id := f.AddSnapshot("eu-west-1", Snapshot{})
+	ask := []string{"SourceRegion", "eu-west-1", "SourceSnapshotId", id}
+	refused(t, f, "InvalidParameterDependency", "CopySnapshot", append(ask, "KmsKeyId", key)...)
+	for _, c := range []struct{ key, want, kept string }{
+		{"", "completed", ""},
+		{key, "completed", key},
+		{"arn:aws:kms:" + here + ":111122223333:key/" + key, "completed", "arn:aws:kms:" + here + ":111122223333:key/" + key},
+		{other, "error", other},
+		{"arn:aws:kms:eu-west-1:111122223333:key/" + key, "error", "arn:aws:kms:eu-west-1:111122223333:key/" + key},
+	} {
+		kv := append(slices.Clone(ask), "Encrypted", "true")
+		if c.key != "" {
+			kv = append(kv, "KmsKeyId", c.key)
+		}
+		made := done(t, f, "snapshotId", "CopySnapshot", kv...)
+		f.Settle(here, made, Completes)
+		if s := f.Snapshots(here)[len(f.Snapshots(here))-1]; s.State(time.Now()) != c.want || !s.Encrypted || s.Key != c.kept {
+			t.Errorf("copy with the key %q = %+v, want it %s", c.key, s, c.want)
+		}
+	}
+}
+
+// Permissions are added and removed in either form, are the owner's to change, and outlive a restart.
+func TestPermissions(t *testing.T) {
+	const partner, third = "444455556666", "777788889999"
+	sharing := &Sharing{}
+	opt := Options{Sharing: sharing}
+	f := anyKey(opt)
+	opt.Account, opt.Seed = partner, 1
+	theirs := anyKey(opt)
+	id := f.AddImage(here, Image{Name: "web"})
+	snap := f.Images(here)[0].Mappings[0].SnapshotID
+	refused(t, f, "InvalidAMIAttributeItemValue", "ModifyImageAttribute", "ImageId", id, "LaunchPermission.Add.1.UserId", "me")
+	refused(t, f, "InvalidUserID.Malformed", "ModifySnapshotAttribute", "SnapshotId", snap, "CreateVolumePermission.Add.1.UserId", "me")
+	refused(t, f, "InvalidParameterCombination", "ModifyImageAttribute", "ImageId", id)
+	refused(t, f, "InvalidParameterValue", "ModifyImageAttribute", "ImageId", id, "UserId.1", third)
+	refused(t, f, "InvalidAMIID.NotFound", "ModifyImageAttribute", "ImageId", "ami-0123456789abcdef0", "LaunchPermission.Add.1.UserId", third)
+	refused(t, f, "AuthFailure", "DescribeImageAttribute", "ImageId", BaseImage, "Attribute", "launchPermission")
+	done(t, f, "return", "ModifyImageAttribute", "ImageId", id, "LaunchPermission.Add.1.UserId", third, "LaunchPermission.Add.2.UserId", partner)
+	done(t, f, "return", "ModifyImageAttribute", "ImageId", id, "Attribute", "launchPermission", "OperationType", "remove", "UserId.1", third)
+	if got := done(t, f, "userId", "DescribeImageAttribute", "ImageId", id, "Attribute", "launchPermission"); got != partner {
+		t.Errorf("the image is shared with %s, want %s", got, partner)
+	}
+	copyIt := []string{"SourceRegion", here, "SourceImageId", id, "Name", "theirs"}
+	refused(t, theirs, "InvalidRequest", "CopyImage", copyIt...) // its snapshot is not shared
+	refused(t, theirs, "InvalidSnapshot.NotFound", "CopySnapshot", "SourceRegion", here, "SourceSnapshotId", snap)
+	done(t, f, "return", "ModifySnapshotAttribute", "SnapshotId", snap, "OperationType", "add", "UserId.1", partner)
+
+	var kept bytes.Buffer
+	*sharing = Sharing{}
+	refused(t, theirs, "InvalidAMIID.NotFound", "CopyImage", copyIt...)
+	if err := errors.Join(f.Save(&kept), f.Load(&kept)); err != nil {
+		t.Fatalf("Save and Load: got %v, want no error", err)
+	}
+	made := done(t, theirs, "imageId", "CopyImage", append(copyIt, "CopyImageTags", "true")...)
+	if m := theirs.Images(here)[0]; m.ID != made || m.Owner != partner || m.SourceImage != id || len(m.Tags) != 0 || theirs.Snapshots(here)[0].ID == snap {
+		t.Errorf("the copy = %+v, want the partner's own, without the owner's tags, on a snapshot of its own", m)
+	}
+	done(t, f, "return", "DeregisterImage", "ImageId", id)
+	refused(t, theirs, "InvalidAMIID.NotFound", "CopyImage", copyIt...)
 }
 
 // What is stored survives a restart, client tokens and pages that were begun included.

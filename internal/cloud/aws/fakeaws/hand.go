@@ -28,6 +28,8 @@ type NewDisk struct {
 	GiB  int    // 8 when zero
 	Type string // gp3 when empty
 	Tags map[string]string
+	// Encrypted is with EBS's own key.
+	Encrypted bool
 }
 
 // AddInstance puts an instance there, found at once, and gives its id.
@@ -86,7 +88,7 @@ func (f *Fake) addInstance(r *region, n NewInstance) string {
 		}
 		v := &Volume{
 			Meta: f.fresh("vol", now, d.Tags), GiB: cmp.Or(d.GiB, 8), Type: cmp.Or(d.Type, "gp3"), Zone: in.Zone, ReadyAt: now,
-			Keep: i > 0,
+			Keep: i > 0, Encrypted: d.Encrypted,
 		}
 		r.Volumes.add(v)
 		r.attach(v, in, device, now)
@@ -190,6 +192,7 @@ func (f *Fake) Settle(region, id string, fate Fate) bool {
 	r := f.region(region)
 	now := f.opt.Now().UTC()
 	defer r.settle(now)
+	defer f.offer(region, id)
 	for i := range r.Due {
 		if r.Due[i].ID == id && now.Before(r.Due[i].At) && fate != Hangs {
 			if _, ended := r.Instances.find(id); !ended { // one that has ended stays listed for its time
@@ -202,10 +205,13 @@ func (f *Fake) Settle(region, id string, fate Fate) bool {
 		return true
 	}
 	if m, ok := r.Images.find(id); ok {
+		if m.Doomed && fate == Completes {
+			fate = Fails
+		}
 		m.End, m.DoneAt = "available", now
 		switch fate {
 		case Fails:
-			m.End, m.Message = "failed", "Instance creation failed"
+			m.End, m.Message = "failed", cmp.Or(m.Message, "Instance creation failed")
 		case Hangs:
 			m.DoneAt = time.Time{}
 		}
@@ -223,12 +229,20 @@ func (f *Fake) Settle(region, id string, fate Fate) bool {
 	in, ok := r.Instances.find(id)
 	if ok {
 		in.ChangeAt = now
+		for i := range r.Due { // the disks that end with it
+			if slices.Contains(in.Volumes, r.Due[i].ID) {
+				r.Due[i].At = now
+			}
+		}
 	}
 	return ok
 }
 
 func (s *Snapshot) endNow(fate Fate, now time.Time) {
-	s.End, s.DoneAt = "completed", now
+	if s.DoneAt = now; s.Doomed && fate == Completes {
+		return
+	}
+	s.End = "completed"
 	s.fate(fate)
 }
 
@@ -263,6 +277,7 @@ func edit[T any](f *Fake, region, id string, change func(*T)) {
 		panic(fmt.Sprintf("fakeaws: nothing of that kind is called %q", id)) // a mistake in the test
 	}
 	change(v)
+	f.offer(region, id)
 }
 
 // Instances gives copies of a region's instances, oldest first.
@@ -340,6 +355,14 @@ func (f *Fake) Load(r io.Reader) error {
 	defer f.mu.Unlock()
 	f.state, f.opt.Account = s, s.Account
 	f.version++
+	for name, r := range s.Regions {
+		for _, m := range r.Images.Rows {
+			f.offer(name, m.ID)
+		}
+		for _, s := range r.Snapshots.Rows {
+			f.offer(name, s.ID)
+		}
+	}
 	return nil
 }
 

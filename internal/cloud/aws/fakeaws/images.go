@@ -238,7 +238,7 @@ func registerImage(p *params) func(*call) error {
 func copyImage(p *params) func(*call) error {
 	from, id := p.must("SourceRegion"), p.must("SourceImageId")
 	name, description, withTags := p.imageName(), p.get("Description"), p.bool("CopyImageTags")
-	encrypted := p.bool("Encrypted") || p.get("KmsKeyId") != ""
+	encrypt := p.encryption()
 	token := p.token()
 	specs := p.tagSpecs("image", "snapshot")
 	p.ignore("SnapshotCopyCompletionDurationMinutes")
@@ -249,17 +249,16 @@ func copyImage(p *params) func(*call) error {
 			}
 			return err
 		}
-		r := c.f.state.Regions[from]
-		if r == nil {
-			return fail("InvalidParameterValue", "The source region %q does not exist", from)
-		}
-		r.settle(c.now)
-		src, err := lookup(c, &r.Images, "ami", id)
+		src, err := c.sourceImage(from, id)
 		if err != nil {
 			return err
 		}
 		if state := src.State(c.now); state != "available" {
 			return fail("InvalidAMIID.Unavailable", "The image ID '%s' is not available, but %s", id, state)
+		}
+		under, err := c.storage(from, src)
+		if err != nil {
+			return err
 		}
 		copying := 0
 		for _, m := range c.region.Images.Rows {
@@ -277,7 +276,7 @@ func copyImage(p *params) func(*call) error {
 			return err
 		}
 		tags := map[string]string{}
-		if withTags {
+		if withTags && src.Owner == c.f.opt.Account {
 			for k, v := range src.Tags {
 				if !hasPrefixFold(k, "aws:") {
 					tags[k] = v
@@ -292,12 +291,11 @@ func copyImage(p *params) func(*call) error {
 		if err := c.newImage(m, tags, id); err != nil {
 			return err
 		}
-		for _, b := range src.Mappings {
-			s, ok := r.Snapshots.find(b.SnapshotID)
-			if !ok {
-				continue
-			}
-			dup := c.copyOf(s, "Copied for DestinationAmi "+m.ID+" from SourceAmi "+src.ID, specs["snapshot"], encrypted)
+		if c.unknown(encrypt.key) {
+			m.End, m.Message, m.Doomed = "failed", badKey, true
+		}
+		for i, b := range src.Mappings {
+			dup := c.copyOf(under[i], "Copied for DestinationAmi "+m.ID+" from SourceAmi "+src.ID, specs["snapshot"], encrypt)
 			dup.DoneAt, dup.Copied = m.DoneAt, false // counted as an image's copy
 			b.SnapshotID, b.Encrypted = dup.ID, dup.Encrypted
 			m.Mappings = append(m.Mappings, b)
@@ -328,6 +326,7 @@ func deregisterImage(p *params) func(*call) error {
 		}
 		c.region.Images.remove(id)
 		c.region.Gone[id] = true
+		c.f.offer(c.region.Name, id)
 		c.out.bool("return", true)
 		if withSnapshots {
 			c.out.open("deleteSnapshotResultSet")

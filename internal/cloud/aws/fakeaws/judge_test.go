@@ -202,11 +202,14 @@ func TestJudgeAWSCLI(t *testing.T) {
 		t.Errorf("describe-snapshots by tag: got %+v, want %s of 20 GiB", snaps.Snapshots, snap.SnapshotId)
 	}
 	var copied struct{ SnapshotId string }
-	j.do(&copied, there, "ec2", "copy-snapshot", "--source-region", here, "--source-snapshot-id", snap.SnapshotId, "--description", "copy")
+	j.do(&copied, there, "ec2", "copy-snapshot", "--source-region", here, "--source-snapshot-id", snap.SnapshotId, "--description", "copy",
+		"--encrypted", "--kms-key-id", "alias/backup", "--tag-specifications", "ResourceType=snapshot,Tags=[{Key=k,Value=copy}]")
 	j.do(&snaps, there, "ec2", "describe-snapshots", "--snapshot-ids", copied.SnapshotId)
 	if len(snaps.Snapshots) != 1 || snaps.Snapshots[0].State != "completed" {
 		t.Errorf("describe-snapshots of the copy: got %+v, want it completed", snaps.Snapshots)
 	}
+
+	judgeSharing(j, "snapshot", copied.SnapshotId, there, "createVolumePermission", "--create-volume-permission")
 
 	judgeImages(j, id, here, there)
 	j.do(nil, here, "ec2", "delete-snapshot", "--snapshot-id", snap.SnapshotId)
@@ -222,8 +225,31 @@ func TestJudgeAWSCLI(t *testing.T) {
 	if len(changed.StoppingInstances) != 1 || changed.StoppingInstances[0].PreviousState.Name != "running" {
 		t.Errorf("stop-instances: got %+v, want it to have run", changed)
 	}
+	j.do(nil, here, "ec2", "wait", "instance-stopped", "--instance-ids", id)
+	j.do(nil, here, "ec2", "start-instances", "--instance-ids", id)
 	j.do(nil, here, "ec2", "terminate-instances", "--instance-ids", id)
 	j.do(nil, here, "ec2", "wait", "instance-terminated", "--instance-ids", id)
+}
+
+// judgeSharing has the command line share something, see with whom, and take it back, in both of its forms.
+func judgeSharing(j *judge, kind, id, region, attribute, flag string) {
+	j.t.Helper()
+	const partner = "444455556666"
+	modify := []string{"ec2", "modify-" + kind + "-attribute", "--" + kind + "-id", id}
+	for _, on := range []bool{true, false} {
+		change, operation := `{"Remove":[{"UserId":"`+partner+`"}]}`, "remove"
+		if on {
+			change, operation = `{"Add":[{"UserId":"`+partner+`"}]}`, "add"
+		}
+		j.do(nil, region, append(slices.Clone(modify), flag, change)...)
+		j.do(nil, region, append(slices.Clone(modify), "--attribute", attribute, "--operation-type", operation, "--user-ids", partner)...)
+		var got struct{ LaunchPermissions, CreateVolumePermissions []struct{ UserId string } }
+		j.do(&got, region, "ec2", "describe-"+kind+"-attribute", "--"+kind+"-id", id, "--attribute", attribute)
+		users := append(got.LaunchPermissions, got.CreateVolumePermissions...)
+		if on && (len(users) != 1 || users[0].UserId != partner) || !on && len(users) != 0 {
+			j.t.Errorf("describe-%s-attribute once it is shared %v: got %+v", kind, on, users)
+		}
+	}
 }
 
 func judgeImages(j *judge, instance, here, there string) {
@@ -253,7 +279,17 @@ func judgeImages(j *judge, instance, here, there string) {
 	j.refused("InvalidSnapshot.InUse", here, "ec2", "delete-snapshot", "--snapshot-id", under)
 
 	var dup struct{ ImageId string }
-	j.do(&dup, there, "ec2", "copy-image", "--source-region", here, "--source-image-id", made.ImageId, "--name", "nightly 1", "--copy-image-tags")
+	copyIt := []string{
+		"ec2", "copy-image", "--source-region", here, "--source-image-id", made.ImageId, "--name", "nightly 1", "--copy-image-tags",
+		"--client-token", "judge-copy",
+	}
+	j.do(&dup, there, copyIt...)
+	first := dup.ImageId
+	j.do(&dup, there, copyIt...)
+	if dup.ImageId != first {
+		j.t.Errorf("copy-image with the same token: got %s, want %s as before", dup.ImageId, first)
+	}
+	judgeSharing(j, "image", made.ImageId, here, "launchPermission", "--launch-permission")
 	j.do(&images, there, "ec2", "describe-images", "--image-ids", dup.ImageId)
 	// Debian 12's awscli does not know the element of the source; TestDeregisterWithSnapshots asks the SDK for it.
 	if len(images.Images) != 1 || !slices.Contains([]string{made.ImageId, ""}, images.Images[0].SourceImageId) || fmt.Sprint(images.Images[0].Tags) != "[{k v}]" {

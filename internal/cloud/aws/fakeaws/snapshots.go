@@ -269,15 +269,18 @@ func (c *call) dropSnapshot(id string) error {
 		if !slices.ContainsFunc(c.region.Due, func(d due) bool { return d.ID == id }) {
 			c.region.Due = append(c.region.Due, due{At: s.DoneAt, ID: id})
 		}
+		s.VolumePermission = nil
+		c.f.offer(c.region.Name, id)
 		return nil
 	}
 	c.region.Snapshots.remove(id)
+	c.f.offer(c.region.Name, id)
 	return nil
 }
 
 func copySnapshot(p *params) func(*call) error {
 	from, id, description := p.must("SourceRegion"), p.must("SourceSnapshotId"), p.get("Description")
-	encrypted := p.bool("Encrypted") || p.get("KmsKeyId") != ""
+	encrypt := p.encryption()
 	tags := p.tagSpecs("snapshot")["snapshot"]
 	p.ignore("PresignedUrl", "DestinationRegion", "CompletionDurationMinutes")
 	return func(c *call) error {
@@ -297,7 +300,7 @@ func copySnapshot(p *params) func(*call) error {
 		if err := c.roomForSnapshots(1); err != nil {
 			return err
 		}
-		dup := c.copyOf(s, description, tags, encrypted)
+		dup := c.copyOf(s, description, tags, encrypt)
 		c.out.str("snapshotId", dup.ID)
 		c.out.tags(dup.Tags)
 		return nil
@@ -310,7 +313,11 @@ func (c *call) sourceSnapshot(from, id string) (*Snapshot, error) {
 		return nil, fail("InvalidParameterValue", "The source region %q does not exist", from)
 	}
 	r.settle(c.now)
-	s, err := lookup(c, &r.Snapshots, "snap", id)
+	o, shared := c.f.opt.Sharing.find(from, id, c.f.opt.Account)
+	s, err := o.snapshot, error(nil)
+	if !shared || s == nil {
+		s, err = lookup(c, &r.Snapshots, "snap", id)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -321,12 +328,15 @@ func (c *call) sourceSnapshot(from, id string) (*Snapshot, error) {
 }
 
 // copyOf is a copy in this region. It carries the tags given and no others, and a volume id that means nothing.
-func (c *call) copyOf(s *Snapshot, description string, tags map[string]string, encrypt bool) *Snapshot {
+func (c *call) copyOf(s *Snapshot, description string, tags map[string]string, encrypt encryption) *Snapshot {
 	dup := &Snapshot{
-		Meta: c.new("snap", tags), VolumeID: "vol-ffffffff", Description: description, GiB: s.GiB, Encrypted: s.Encrypted || encrypt,
-		DoneAt: c.now.Add(c.f.opt.SnapshotTime).UTC(), End: "completed", Copied: true,
+		Meta: c.new("snap", tags), VolumeID: "vol-ffffffff", Description: description, GiB: s.GiB, Encrypted: s.Encrypted || encrypt.on,
+		DoneAt: c.now.Add(c.f.opt.SnapshotTime).UTC(), End: "completed", Copied: true, Key: encrypt.key,
 	}
 	dup.fate(c.fate("snapshot", s.ID))
+	if c.unknown(encrypt.key) {
+		dup.End, dup.Message, dup.Doomed = "error", badKey, true
+	}
 	c.region.Snapshots.add(dup)
 	return dup
 }

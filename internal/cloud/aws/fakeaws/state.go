@@ -141,6 +141,10 @@ type Snapshot struct {
 	Message     string    `json:"message,omitempty"`
 	Tier        string    `json:"tier,omitempty"`   // standard when empty
 	Copied      bool      `json:"copied,omitempty"` // made by CopySnapshot or CopyImage
+	Key         string    `json:"key,omitempty"`    // a customer's key; EBS's own when empty, if it is encrypted at all
+	Doomed      bool      `json:"doomed,omitempty"` // it fails, whatever Settle says
+
+	VolumePermission []string `json:"volume-permission,omitempty"` // accounts that it is shared with, sorted
 }
 
 // State is the snapshot's state at a time.
@@ -179,6 +183,9 @@ type Image struct {
 	SourceImage    string    `json:"source-image,omitempty"`
 	SourceRegion   string    `json:"source-region,omitempty"`
 	Rebooted       bool      `json:"rebooted,omitempty"` // its instance was rebooted for it
+	Doomed         bool      `json:"doomed,omitempty"`   // it fails, whatever Settle says
+
+	LaunchPermission []string `json:"launch-permission,omitempty"` // accounts that it is shared with, sorted
 }
 
 // State is the image's state at a time.
