@@ -136,8 +136,11 @@ func (e *Executor) guard(ctx context.Context, now time.Time, client *cloud.Clien
 			continue // gone before
 		}
 		want := g
-		if !part.tags.Has(cloud.TagBackup) { // never tagged by the cloud: only a hold or a lock counts
+		switch {
+		case !part.tags.Has(cloud.TagBackup): // never tagged by the cloud: only a hold or a lock counts
 			want.Tags = nil
+		case g.Tags.Has(cloud.TagCopy): // which names the disk, and each part is of another
+			want.Tags = g.Tags.Without(cloud.TagCopy)
 		}
 		if why := held(want, part); why != "" {
 			return false, "another part of the backup, " + ref.ID + ": " + why, nil

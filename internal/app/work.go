@@ -246,10 +246,28 @@ func (a *App) makePlan(ctx context.Context, now time.Time, names []string, opt P
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return plan.Make(plan.Input{
-		Now: now, Rules: a.opt.Rules, Policies: names, World: &world, Memory: memory,
-		RetryBefore: opt.RetryBefore, AllowDeletes: opt.AllowDeletes,
-	}), nil
+	for {
+		p := plan.Make(plan.Input{
+			Now: now, Rules: a.opt.Rules, Policies: names, World: &world, Memory: memory,
+			RetryBefore: opt.RetryBefore, AllowDeletes: opt.AllowDeletes,
+		})
+		more, err := run.Recall(ctx, a.opt.Store, memory, copies(p))
+		if err != nil || !more {
+			return p, err
+		}
+	}
+}
+
+// copies are the ids of the plan's copies: whether they were made before, however long ago, is looked up before a plan
+// stands.
+func copies(p plan.Plan) []string {
+	var out []string
+	for _, x := range p.Actions {
+		if x.Verb.Copies() {
+			out = append(out, x.ID)
+		}
+	}
+	return out
 }
 
 // remembered is how far back a plan looks at least: longer than anything that failed rests, and than listings lag.

@@ -66,9 +66,11 @@ func (c *copier) source(to policy.Copy, key sourceKey, here, there []*inventory.
 		return
 	}
 	for _, b := range c.wanted(to, key, here, there) {
-		at := Spot{b.ID, to.To}
-		c.arriving[at] = true
-		if c.backup(to, b, finder(there)(b.ID)) && c.stays[spot(b)] == "" {
+		if !c.backup(to, b, finder(there)(b.ID)) {
+			continue
+		}
+		c.arriving[Spot{b.ID, to.To}] = true
+		if c.stays[spot(b)] == "" {
 			c.stays[spot(b)] = fmt.Sprintf("it stays until it is copied to %s", to.To)
 		}
 	}
@@ -158,7 +160,7 @@ func (c *copier) backup(to policy.Copy, b, there *inventory.Backup) (waits bool)
 			continue
 		}
 		if !c.part(to, b, there, p) {
-			return false // it was given up, or a person cancelled it
+			return false // it was given up, or a person cancelled or deleted it
 		}
 	}
 	return waits
@@ -178,15 +180,14 @@ func (c *copier) part(to policy.Copy, b, there *inventory.Backup, p copyPart) bo
 	failures := p.failures(there)
 	for ; failures < maxTries; failures++ {
 		t, found := c.untagged(to.To, p, b, failures)
-		if found && t.state == cloud.StateFailed {
-			continue
+		if !found {
+			break
 		}
-		if found {
-			a.Try = failures
-			c.tag(acc, a, p, t)
+		a.Try = failures
+		c.tag(acc, a, p, t)
+		if t.state != cloud.StateFailed {
 			return true
 		}
-		break
 	}
 	due, wanted := c.tryCopy(&a, failures)
 	if due {
@@ -220,8 +221,8 @@ func (c *copier) tryCopy(a *Action, failures int) (due, wanted bool) {
 		leave(LeftAtWork, "it is being copied to "+a.Place.String())
 		return false, true
 	case past.Done:
-		leave(LeftOut, "it was copied to "+a.Place.String()+", and is not listed there (any more)")
-		return false, true
+		leave(LeftOut, "it was copied to "+a.Place.String()+", and is not listed there (any more): a copy is made once")
+		return false, c.in.Now.Sub(past.At) < time.Hour // a listing may lag behind; later than that, somebody deleted it
 	case past.Stopped:
 		leave(LeftOut, "a person cancelled its copy to "+a.Place.String())
 		return false, false
@@ -284,9 +285,9 @@ func (c *copier) can(to policy.Copy, kind cloud.Kind) bool {
 	return false
 }
 
-// tag plans our tags onto a copy that the cloud made without them, once it is ready.
+// tag plans our tags onto a copy that the cloud made without them, once it is ready, or has failed and so must go.
 func (c *copier) tag(acc inventory.Account, a Action, p copyPart, t thing) {
-	if t.state != cloud.StateReady {
+	if t.state != cloud.StateReady && t.state != cloud.StateFailed {
 		c.running[lane{a.Place, a.Target.Kind}]++
 		c.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Place: a.Place, Kind: LeftPending, Why: "it is being copied to " + a.Place.String()})
 		return

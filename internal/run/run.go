@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/plan"
@@ -144,16 +145,31 @@ func Incident(row store.ActionRow) store.Incident {
 	}
 }
 
-// rememberCancelled adds the copies that a person cancelled, however long ago: a copy is wanted for as long as its
-// original is there, and not only for its slot's time.
-func rememberCancelled(ctx context.Context, s store.Actions, policy string, m plan.Memory) error {
-	rows, err := s.Actions(ctx, store.ActionFilter{Policies: []string{policy}, States: []store.ActionState{store.ActionCancelled}})
-	for _, r := range rows {
-		if _, known := m.Actions[r.ID]; r.Verb.Copies() && !known {
-			m.Actions[r.ID] = plan.Past{Stopped: true, Attempts: r.Attempts, At: r.EndedAt, Problem: r.Problem}
-		}
+// Recall adds to the memory those of these actions that the store knows and the memory does not, and says whether there
+// are any. A copy is wanted for as long as its original is there, so it may have been made, or cancelled, long before what
+// Remember reaches back to.
+func Recall(ctx context.Context, s store.Actions, m plan.Memory, ids []string) (bool, error) {
+	ids = slices.DeleteFunc(ids, func(id string) bool { _, known := m.Actions[id]; return known })
+	if len(ids) == 0 {
+		return false, nil
 	}
-	return err
+	rows, err := s.Actions(ctx, store.ActionFilter{IDs: ids})
+	for _, r := range rows {
+		m.Actions[r.ID] = pastOf(r)
+	}
+	return len(rows) > 0, err
+}
+
+// pastOf is what a plan must know of an earlier decision.
+func pastOf(r store.ActionRow) plan.Past {
+	p := plan.Past{
+		Open: !r.State.Ended(), Done: r.State == store.ActionDone, Stopped: r.State == store.ActionCancelled, Outdated: r.Class == store.ClassOutdated && r.State == store.ActionSkipped,
+		Attempts: r.Attempts + r.Armed, At: r.EndedAt, Problem: r.Problem,
+	}
+	if p.At.IsZero() {
+		p.At = r.CreatedAt
+	}
+	return p
 }
 
 // Remember gathers what a plan must know of earlier decisions of the policy: those that are open, and those made since.
@@ -166,13 +182,7 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 		return m, err
 	}
 	for _, r := range rows {
-		p := plan.Past{
-			Open: !r.State.Ended(), Done: r.State == store.ActionDone, Stopped: r.State == store.ActionCancelled, Outdated: r.Class == store.ClassOutdated && r.State == store.ActionSkipped,
-			Attempts: r.Attempts + r.Armed, At: r.EndedAt, Problem: r.Problem,
-		}
-		if p.At.IsZero() {
-			p.At = r.CreatedAt
-		}
+		p := pastOf(r)
 		m.Actions[r.ID] = p
 		if p.Open && r.Verb.Creates() {
 			// Deleted now, what an unclear call has made would not be found any more, and would be made a second time.
@@ -181,9 +191,6 @@ func Remember(ctx context.Context, s store.Actions, policy string, now, since ti
 		if p.Open && r.Verb.Copies() {
 			m.Busy[plan.Spot{Backup: r.Backup, Place: r.Target.Place()}] = "it is being copied to " + r.Place.String()
 		}
-	}
-	if err := rememberCancelled(ctx, s, policy, m); err != nil {
-		return m, err
 	}
 	byHand, err := s.Actions(ctx, store.ActionFilter{Policies: []string{""}, Since: now.Add(-plan.Restoring)})
 	if err != nil {
