@@ -5,8 +5,9 @@
 // lists belongs to the project even when the credentials could see more, and that every error is a *cloud.Error which
 // holds no secret.
 //
-// It is a Snapshotter, Imager, DiskMaker, Launcher and Tagger. It refuses to be a SetSnapshotter: snapshots of several
-// volumes at one moment need groups, whose type an administrator must have made and whose driver must be able to.
+// It is a Snapshotter, Imager, DiskMaker, Launcher, Tagger, Sharer (of images alone), Identifier and Operator. It refuses to
+// be a SetSnapshotter: snapshots of several volumes at one moment need groups, whose type an administrator must have made
+// and whose driver must be able to. It is no ImageCopier or SnapshotCopier: no one call copies to another region.
 //
 // What is particular about OpenStack, and decided here:
 //

@@ -20,6 +20,7 @@ type image struct {
 	Size       int64    `json:"size"`
 	Owner      string   `json:"owner"`
 	Protected  bool     `json:"protected"`
+	Visibility string   `json:"visibility"`
 	Tags       []string `json:"tags"`
 	Created    string   `json:"created_at"`
 	properties map[string]string

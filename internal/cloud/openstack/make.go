@@ -216,6 +216,16 @@ func (p *Provider) RunInstance(ctx context.Context, req cloud.NewInstance) (clou
 	if networks != nil {
 		body["networks"] = networks
 	}
+	if req.Throwaway {
+		disks, err := p.goingWith(ctx, op, ref, r, req.Image)
+		if err != nil {
+			return cloud.Instance{}, err
+		}
+		if disks != nil {
+			delete(body, "imageRef") // they are what it would have stood for
+			body["block_device_mapping_v2"] = disks
+		}
+	}
 	if req.Zone != "" {
 		body["availability_zone"] = req.Zone
 	}

@@ -63,6 +63,9 @@ var (
 	_ cloud.DiskMaker   = (*Provider)(nil)
 	_ cloud.Launcher    = (*Provider)(nil)
 	_ cloud.Tagger      = (*Provider)(nil)
+	_ cloud.Sharer      = (*Provider)(nil)
+	_ cloud.Identifier  = (*Provider)(nil)
+	_ cloud.Operator    = (*Provider)(nil)
 )
 
 // Open reads the credentials and checks that they are whole. It asks nothing of the network: that the cloud accepts

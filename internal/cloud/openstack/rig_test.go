@@ -19,7 +19,9 @@ import (
 // STINT_OPENSTACK_CLOUDS names a clouds.yaml that has an administrator called admin; test/openstack brings one up.
 func TestOnRig(t *testing.T) {
 	rig := openRig(t)
-	can := []cloud.Capability{cloud.Snapshots, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging}
+	can := []cloud.Capability{
+		cloud.Snapshots, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging, cloud.Sharing, cloud.Operating, cloud.Identifying,
+	}
 	t.Run("ImageBacked", func(t *testing.T) {
 		cloudtest.Run(t, cloudtest.Harness{Can: can, Open: func(t *testing.T) cloudtest.Subject { return rig.subject(t, false) }})
 	})
