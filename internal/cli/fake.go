@@ -12,6 +12,7 @@ import (
 
 	"github.com/stint-cloud/stint/internal/cloud/alibaba/fakealibaba"
 	"github.com/stint-cloud/stint/internal/cloud/aws/fakeaws"
+	"github.com/stint-cloud/stint/internal/cloud/tencent/faketencent"
 )
 
 // saveEvery is how often a fake's state is saved while it changes.
@@ -49,6 +50,7 @@ func fakeClouds() []fakeCloud {
 	return []fakeCloud{
 		{"alibaba", "Alibaba Cloud", fakealibaba.AccessKey, fakealibaba.SecretKey, fakeAlibaba},
 		{"aws", "AWS", fakeaws.AccessKey, fakeaws.SecretKey, fakeAWS},
+		{"tencent", "Tencent Cloud", faketencent.SecretID, faketencent.SecretKey, fakeTencent},
 	}
 }
 
@@ -62,7 +64,8 @@ func (s *shell) fakeCommand() *cobra.Command {
 		Use:   "fake CLOUD",
 		Short: "Answer a cloud's wire API in process, to try clients and policies",
 		Long: `Fake answers the wire API of a cloud on this machine, so that policies (endpoint:) and other clients can be tried
-without an account. This version knows alibaba (ECS and STS) and aws (EC2 and STS).
+without an account. This version knows alibaba (ECS and STS), aws (EC2 and STS) and tencent
+(CVM, CBS, STS and the tag service).
 
   stint fake aws --seed 3 &
   AWS_ACCESS_KEY_ID=` + fakeaws.AccessKey + ` AWS_SECRET_ACCESS_KEY=` + fakeaws.SecretKey + ` \
@@ -75,13 +78,13 @@ without an account. This version knows alibaba (ECS and STS) and aws (EC2 and ST
 					return s.fake(cmd.Context(), c, f)
 				}
 			}
-			return usage("no cloud %q can be faked: this version knows %s", args[0], strings.Join(names, " and "))
+			return usage("no cloud %q can be faked: this version knows %s", args[0], strings.Join(names, ", "))
 		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:8643", "`ADDRESS` to listen on")
 	fl.DurationVar(&f.latency, "latency", 0, "how long each answer takes")
-	fl.IntVar(&f.seed, "seed", 0, "begin with `N` instances in the first region (us-east-1, cn-hangzhou), each with a disk and the tag SnapshotDaily=3")
+	fl.IntVar(&f.seed, "seed", 0, "begin with `N` instances in the first region (cn-hangzhou, us-east-1, ap-guangzhou), each with a disk and the tag SnapshotDaily=3")
 	fl.StringVar(&f.state, "state", "", "keep what is stored in this `FILE`")
 	fl.DurationVar(&f.making, "making", 3*time.Second, "how long snapshots and images take")
 	fl.BoolVar(&f.anyKey, "any-key", false, "accept every key without checking signatures")
@@ -116,6 +119,21 @@ func fakeAlibaba(f fakeFlags, now func() time.Time) (faked, func()) {
 		fake.AddInstances("cn-hangzhou", f.seed, 1, func(i int) fakealibaba.NewInstance {
 			return fakealibaba.NewInstance{Name: fmt.Sprintf("web-%d", i+1), Tags: map[string]string{"SnapshotDaily": "3"}}
 		})
+	}
+}
+
+func fakeTencent(f fakeFlags, now func() time.Time) (faked, func()) {
+	o := faketencent.Options{
+		Now: now, Latency: f.latency, SnapshotTime: f.making, ImageTime: f.making, DiskTime: f.making / 2, InstanceTime: f.making / 2, AnyKey: f.anyKey,
+	}
+	if f.throttled {
+		o.Throttle = faketencent.DefaultThrottle()
+	}
+	fake := faketencent.New(o)
+	return fake, func() {
+		for i := range f.seed {
+			fake.AddInstance("ap-guangzhou", faketencent.NewInstance{Name: fmt.Sprintf("web-%d", i+1), Tags: map[string]string{"SnapshotDaily": "3"}})
+		}
 	}
 }
 

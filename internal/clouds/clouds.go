@@ -14,6 +14,7 @@ import (
 	"github.com/stint-cloud/stint/internal/cloud/alibaba"
 	"github.com/stint-cloud/stint/internal/cloud/aws"
 	"github.com/stint-cloud/stint/internal/cloud/openstack"
+	"github.com/stint-cloud/stint/internal/cloud/tencent"
 	"github.com/stint-cloud/stint/internal/config"
 	"github.com/stint-cloud/stint/internal/policy"
 )
@@ -31,6 +32,7 @@ func list() []entry {
 		{name: "alibaba", open: openAlibaba, pace: paces{reads: 10, writes: 3}},
 		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10, burst: 100}},
 		{name: "openstack", open: openOpenStack, pace: paces{reads: 20, writes: 5}},
+		{name: "tencent", open: openTencent, pace: paces{reads: 10, writes: 5}},
 	}
 }
 
@@ -105,4 +107,21 @@ func openOpenStack(ctx context.Context, a policy.Account, _ config.System) (clou
 		c.Region = a.Regions[0]
 	}
 	return openstack.Open(ctx, c)
+}
+
+func openTencent(ctx context.Context, a policy.Account, sys config.System) (cloud.Provider, error) {
+	c := tencent.Config{
+		Account: a.Name, Endpoint: a.Endpoint, Profile: a.Credentials.Profile,
+		AssumeRole: a.Credentials.AssumeRole, ExternalID: a.Credentials.ExternalID, Getenv: sys.Env, ReadFile: sys.ReadFile,
+	}
+	if len(a.Regions) > 0 {
+		c.DefaultRegion = a.Regions[0]
+	}
+	err := config.ResolveAll(sys, map[string]string{
+		"access-key": string(a.Credentials.AccessKey), "secret-key": string(a.Credentials.SecretKey), "token": string(a.Credentials.Token),
+	}, map[string]*string{"access-key": &c.SecretID, "secret-key": &c.SecretKey, "token": &c.Token})
+	if err != nil {
+		return nil, err
+	}
+	return tencent.Open(ctx, c)
 }

@@ -46,6 +46,14 @@ func TestOpener(t *testing.T) {
 	if err != nil || p.Traits().Cloud != "alibaba" {
 		t.Errorf("open of alibaba: got %v, %v; want a provider without a call", p, err)
 	}
+	_, err = open(policy.Account{Name: "games", Cloud: "tencent", Credentials: policy.Credentials{AccessKey: "env:A", SecretKey: "env:B"}})
+	if !errors.Is(err, cloud.ErrDenied) || !strings.Contains(err.Error(), "access-key") {
+		t.Errorf("open of tencent with two missing secrets: got %v, want ErrDenied that names them", err)
+	}
+	p, err = open(policy.Account{Name: "games", Cloud: "tencent", Endpoint: "http://127.0.0.1:1"})
+	if err != nil || p.Traits().Cloud != "tencent" {
+		t.Errorf("open of tencent: got %v, %v; want a provider without a call", p, err)
+	}
 	p, err = open(policy.Account{Name: "web", Cloud: "aws", Endpoint: "http://127.0.0.1:1"})
 	if err != nil || p.Traits().Cloud != "aws" {
 		t.Errorf("open of aws: got %v, %v; want a provider without a call", p, err)

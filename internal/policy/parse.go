@@ -16,10 +16,7 @@ type Options struct {
 }
 
 // DefaultClouds are the clouds that this version speaks to.
-func DefaultClouds() []string { return []string{"alibaba", "aws", "openstack"} }
-
-// laterClouds are those that a later version will.
-func laterClouds() []string { return []string{"tencent"} }
+func DefaultClouds() []string { return []string{"alibaba", "aws", "openstack", "tencent"} }
 
 // Parse reads policy files into rules. Several files, and several documents in one file, add up. Complaints come all at
 // once, in order of position, each once; the rules hold only what is right, and when any complaint is more than a warning
@@ -191,12 +188,9 @@ func (r *reader) accountFields(a *Account, s spot, f fields) {
 	if c, ok := f["cloud"]; !ok {
 		r.complain(s.key.pos, s.path, "account "+quote(a.Name)+" has no cloud", oneOf(r.opt.Clouds))
 	} else if word, ok := c.text(oneOf(r.opt.Clouds)); ok {
-		switch {
-		case contains(r.opt.Clouds, word):
+		if contains(r.opt.Clouds, word) {
 			a.Cloud = word
-		case contains(laterClouds(), word):
-			c.complain("this version does not speak to "+word+" yet", oneOf(r.opt.Clouds))
-		default:
+		} else {
 			c.complain("unknown cloud "+quote(word), meant(word, r.opt.Clouds))
 		}
 	}
@@ -295,6 +289,7 @@ func (r *reader) credentialRules(s spot, f fields, c Credentials, cloud string) 
 		"alibaba":   keys,
 		"aws":       keys,
 		"openstack": {"clouds-yaml"},
+		"tencent":   keys,
 	}
 	if allowed, known := of[cloud]; known {
 		for _, word := range slices.Sorted(maps.Keys(f)) {
@@ -304,8 +299,11 @@ func (r *reader) credentialRules(s spot, f fields, c Credentials, cloud string) 
 		}
 	}
 	role, example := `^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$`, "as arn:aws:iam::111122223333:role/stint"
-	if cloud == "alibaba" {
+	switch cloud {
+	case "alibaba":
 		role, example = `^acs:ram::\d+:role/[\w.@-]+$`, "as acs:ram::1111222233334444:role/stint"
+	case "tencent":
+		role, example = `^qcs::cam::uin/\d+:roleName/[\w+=,.@-]+$`, "as qcs::cam::uin/100000000001:roleName/stint"
 	}
 	if c.AssumeRole != "" && !regexp.MustCompile(role).MatchString(c.AssumeRole) {
 		f["assume-role"].complain(quote(c.AssumeRole)+" is no ARN of a role", example)

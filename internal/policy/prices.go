@@ -92,7 +92,7 @@ func (r *reader) price(s spot, before []Price) (Price, bool) {
 			s.complain("the price says no "+word, "")
 		}
 	}
-	clouds := append(DefaultClouds(), laterClouds()...)
+	clouds := DefaultClouds()
 	if v, t, ok := text("cloud", "as aws"); ok {
 		if p.Cloud = t; !contains(clouds, t) {
 			v.complain("there is no cloud "+quote(t), meant(t, clouds))

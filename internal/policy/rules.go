@@ -48,7 +48,7 @@ type Position struct {
 // Account is one login at one cloud.
 type Account struct {
 	Name        string      `json:"name"`
-	Cloud       string      `json:"cloud"`             // alibaba, aws, openstack
+	Cloud       string      `json:"cloud"`             // alibaba, aws, openstack, tencent
 	Regions     []string    `json:"regions,omitempty"` // empty: all that the account may use
 	Endpoint    string      `json:"endpoint,omitempty"`
 	Credentials Credentials `json:"credentials"`

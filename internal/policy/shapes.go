@@ -10,7 +10,7 @@ type shapeFile struct {
 }
 
 type shapeAccount struct {
-	Cloud       string            `json:"cloud" jsonschema:"enum=alibaba,enum=aws,enum=openstack" jsonschema_description:"The cloud that the account is at."`
+	Cloud       string            `json:"cloud" jsonschema:"enum=alibaba,enum=aws,enum=openstack,enum=tencent" jsonschema_description:"The cloud that the account is at."`
 	Regions     []string          `json:"regions,omitempty" jsonschema:"minItems=1" jsonschema_description:"The regions that Stint may look at and work in. Left out: all that the account may use."`
 	Endpoint    string            `json:"endpoint,omitempty" jsonschema:"pattern=^https?://" jsonschema_description:"Where the cloud's interface is, when it is not where the cloud's SDK looks: a private cloud, a proxy."`
 	Credentials *shapeCredentials `json:"credentials,omitempty" jsonschema_description:"Where the credentials come from. Left out: the cloud's own chain of environment, files and machine role."`
@@ -19,10 +19,10 @@ type shapeAccount struct {
 
 type shapeCredentials struct {
 	Profile    string      `json:"profile,omitempty" jsonschema_description:"A profile of the cloud's shared configuration."`
-	AssumeRole string      `json:"assume-role,omitempty" jsonschema:"pattern=^(arn:aws[a-z-]*:iam::[0-9]{12}|acs:ram::[0-9]+):role/" jsonschema_description:"The ARN of a role to take on."`
+	AssumeRole string      `json:"assume-role,omitempty" jsonschema:"pattern=^((arn:aws[a-z-]*:iam::[0-9]{12}|acs:ram::[0-9]+):role|qcs::cam::uin/[0-9]+:roleName)/" jsonschema_description:"The ARN of a role to take on."`
 	ExternalID string      `json:"external-id,omitempty" jsonschema_description:"The external id that the role asks for."`
 	CloudsYAML string      `json:"clouds-yaml,omitempty" jsonschema_description:"The name of an OpenStack cloud in clouds.yaml."`
-	AccessKey  shapeSecret `json:"access-key,omitempty" jsonschema_description:"The access key's id."`
+	AccessKey  shapeSecret `json:"access-key,omitempty" jsonschema_description:"The access key's id (the secret id on Tencent Cloud)."`
 	SecretKey  shapeSecret `json:"secret-key,omitempty" jsonschema_description:"The secret access key."`
 	Token      shapeSecret `json:"token,omitempty" jsonschema_description:"The session token that belongs to the two keys."`
 }

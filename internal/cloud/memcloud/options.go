@@ -131,7 +131,7 @@ func TraitsOf(name string) (cloud.Traits, bool) {
 		t.ImageCopies = cloud.CopyTraits{Tags: true, Tokens: true}
 		t.SnapshotCopies = t.ImageCopies
 	case "tencent":
-		t.MaxTagKey, t.MaxTagValue = 127, 255
+		t.MaxTagKey, t.MaxTagValue, t.ConsistentSets = 127, 255, false // a group is "not a consistent snapshot", it says
 		t.ReservedTags = []string{"qcloud", "tencent", "project"}
 	case "openstack":
 		t.MaxTags, t.MaxTagKey, t.MaxTagValue, t.ConsistentSets = 128, 255, 255, false

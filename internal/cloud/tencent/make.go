@@ -34,6 +34,9 @@ func within(name string, limit int) string {
 var braceless = strings.NewReplacer("{", "(", "}", ")")
 
 func forCBS(tags cloud.Tags) []*cbs.Tag {
+	if len(tags) == 0 {
+		return nil
+	}
 	out := make([]*cbs.Tag, len(tags))
 	for i, t := range tags {
 		out[i] = &cbs.Tag{Key: common.StringPtr(t.Key), Value: common.StringPtr(t.Value)}

@@ -216,7 +216,11 @@ func value[T any](v *T) T {
 	return *v
 }
 
+// pointers is nil for none: the SDK would send an empty list, which is not the same as no list.
 func pointers(list []string) []*string {
+	if len(list) == 0 {
+		return nil
+	}
 	out := make([]*string, len(list))
 	for i := range list {
 		out[i] = &list[i]

@@ -38,7 +38,7 @@ func (l listing) tooMany() string {
 }
 
 func (l listing) check() error {
-	if len(l.ids) > 0 && len(l.filters) > 0 {
+	if l.ids != nil && l.filters != nil { // though one of them be empty
 		if l.kind == "img" {
 			return fail("InvalidParameter.InvalidParameterCoexistImageIdsFilters", "ImageIds and Filters cannot be specified at the same time.")
 		}
