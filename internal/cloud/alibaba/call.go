@@ -30,6 +30,7 @@ type question struct {
 	ref    cloud.Ref
 	action string
 	params params
+	sts    bool // of STS, and of no region
 }
 
 // params are a request's parameters, lists already spelt out as Tag.1.Key.
@@ -51,25 +52,28 @@ func (p params) list(key string, values []string) params {
 	return p
 }
 
-// ask makes one request of ECS and reads the answer into out. The SDK signs and sends; the answer is read here, so that
+// ask makes one request and reads the answer into out. The SDK signs and sends; the answer is read here, so that
 // what comes from in between is never taken for one.
 func (p *Provider) ask(ctx context.Context, q question, out any) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s %s: %w", q.op, q.ref.Place(), err)
 	}
-	host, err := p.ecsHost(q.ref.Region)
-	if err != nil {
-		return &cloud.Error{Op: q.op, Ref: q.ref, Class: cloud.ErrUnsupported, Err: err}
+	host, version, params := p.stsHost(), stsVersion, params{}
+	if !q.sts {
+		var err error
+		if host, err = p.ecsHost(q.ref.Region); err != nil {
+			return &cloud.Error{Op: q.op, Ref: q.ref, Class: cloud.ErrUnsupported, Err: err}
+		}
+		version, params["RegionId"] = ecsVersion, q.ref.Region
 	}
 	k, err := p.keys.keys(ctx)
 	if err != nil {
 		return p.problem(ctx, q, nil, &signInError{err})
 	}
-	params := params{"RegionId": q.ref.Region}
 	for key, v := range q.params {
 		params[key] = v
 	}
-	ex := p.send(ctx, host, q.action, ecsVersion, params, &k)
+	ex := p.send(ctx, host, q.action, version, params, &k)
 	cloud.NoteRequest(ctx, ex.requestID())
 	if err := ex.read(out); err != nil {
 		return p.problem(ctx, q, ex, err)

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	account = "shop"
-	region  = "cn-hangzhou"
+	account   = "shop"
+	region    = "cn-hangzhou"
+	elsewhere = "cn-shanghai"
+	partner   = "5555666677778888"
 )
 
 // open gives a provider that talks to the fake in process.
@@ -44,6 +46,10 @@ var actionsOf = map[string][]string{
 	"snapshotset.create": {"CreateSnapshotGroup", "CreateSnapshot"}, "snapshot.delete": {"DeleteSnapshot"}, "image.create": {"CreateImage"},
 	"image.delete": {"DeleteImage"}, "disk.create": {"CreateDisk"}, "instance.run": {"RunInstances"},
 	"tag.set": {"TagResources"}, "tag.remove": {"UntagResources"},
+	"image.copy": {"CopyImage"}, "snapshot.copy": {"CopySnapshot"}, "image.share": {"ModifyImageSharePermission"},
+	"image.unshare": {"ModifyImageSharePermission"}, "image.shares": {"DescribeImageSharePermission"},
+	"instance.start": {"StartInstance"}, "instance.stop": {"StopInstance"}, "instance.delete": {"DeleteInstance"},
+	"account.identity": {"GetCallerIdentity"},
 }
 
 // codeOf is a code of ECS's for each class, with its HTTP status.
@@ -58,15 +64,30 @@ var codeOf = map[error]struct {
 
 func TestConformance(t *testing.T) {
 	cloudtest.Run(t, cloudtest.Harness{
-		Can:  []cloud.Capability{cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging},
+		Can: []cloud.Capability{
+			cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging,
+			cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying,
+		},
 		Open: subject,
 	})
 }
 
 func subject(t *testing.T) cloudtest.Subject {
-	f := fakealibaba.New(fakealibaba.Options{
+	o := fakealibaba.Options{
 		PageSize: 2, MaxUnfinished: 16, SnapshotTime: time.Hour, ImageTime: time.Hour, UsableTime: time.Hour, DiskTime: time.Hour, InstanceTime: time.Hour,
+		KMSKeys: map[string][]string{elsewhere: {"key-there"}, region: {"key-here"}},
+	}
+	f := fakealibaba.New(o)
+	o.Account, o.Seed, o.Keys = partner, 1, map[string]string{"LTAIPARTNER": "partner-secret"}
+	theirs := fakealibaba.New(o)
+	fakealibaba.Accounts(f, theirs)
+	other, err := Open(t.Context(), Config{
+		Account: "partner", Endpoint: "http://ecs.example.com", AccessKey: "LTAIPARTNER", SecretKey: "partner-secret", DefaultRegion: region,
+		HTTPClient: &http.Client{Transport: theirs.RoundTripper()},
 	})
+	if err != nil {
+		t.Fatalf("Open: got %v, want no error", err)
+	}
 	p := open(t, f)
 	return cloudtest.Subject{
 		Provider: p, Account: account, Region: region, Zone: region + "-a", Slow: true, PageSize: 2,
@@ -79,7 +100,10 @@ func subject(t *testing.T) cloudtest.Subject {
 			}
 			return page.Items[0]
 		},
-		Settle:  func(_ *testing.T, ref cloud.Ref) { f.Settle(ref.Region, ref.ID, fakealibaba.Completes) },
+		Settle: func(_ *testing.T, ref cloud.Ref) {
+			f.Settle(ref.Region, ref.ID, fakealibaba.Completes)
+			theirs.Settle(ref.Region, ref.ID, fakealibaba.Completes)
+		},
 		Unknown: unknown,
 		Provoke: func(_ *testing.T, op string, class error, after bool) {
 			code := codeOf[class]
@@ -92,7 +116,8 @@ func subject(t *testing.T) cloudtest.Subject {
 		Requests:     f.Calls,
 		Dispose:      func(_ *testing.T, ref cloud.Ref) { f.Remove(ref.Region, ref.ID) },
 		InstanceType: "ecs.g7.large", Network: "vsw-" + region + "-a/sg-" + region, LaunchTokens: true, DiskTokens: true, RequestIDs: true,
-		ImagesStand: true,
+		ImagesStand: true, Elsewhere: elsewhere, Key: "key-there", WrongKey: "key-here",
+		Partner: partner, Other: other, OtherAccount: "partner",
 	}
 }
 

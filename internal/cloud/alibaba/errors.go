@@ -27,6 +27,7 @@ const (
 	fixRights = "let the account's administrator allow the action; docs/guide/alibaba.md lists those that Stint needs"
 	fixRegion = "check regions: of the account, and that the region is open to it"
 	fixRole   = "check assume-role and external-id, and the role's trust policy"
+	fixKey    = "check that the key is in the region of the copy, enabled, and that ECS may use it"
 	fixMoney  = "settle the account's bill at Alibaba Cloud"
 )
 
@@ -69,6 +70,9 @@ func codes() map[string]meaning {
 		"InvalidAccountStatus.NotEnoughBalance":           {class: cloud.ErrDenied, remedy: fixMoney},
 		"Account.Arrearage":                               {class: cloud.ErrDenied, remedy: fixMoney},
 		"InvalidAccountStatus.SnapshotServiceUnavailable": {class: cloud.ErrDenied, remedy: "switch the snapshot service on for the account"},
+		"SnapshotCreatedDisk":                             {class: cloud.ErrInUse, remedy: "it goes once the disk that was made from it is gone"},
+		"ImageUsingByInstance":                            {class: cloud.ErrInUse, remedy: "it goes once no instance stands on it"},
+		"ImageUseShared":                                  {class: cloud.ErrInUse, remedy: "it goes once it is shared with nobody"},
 		"InvalidImageName.Duplicated":                     {class: cloud.ErrConflict}, // mostly our own earlier try: whoever asked looks again
 	}
 	for class, list := range map[error][]string{
@@ -81,12 +85,12 @@ func codes() map[string]meaning {
 			"OperationDenied.NoStock", // stock comes and goes
 		},
 		cloud.ErrInUse: {
-			"SnapshotCreatedImage", "SnapshotCreatedDisk", "ImageUsingByInstance", "ImageUseShared", "ImageIsPublic", "ImageIsCreating",
-			"ImageIsImporting", "ImageIsExporting", "InvalidStatus.ImageIsCreating", "OperationDenied.ImageCopying",
+			"SnapshotCreatedImage", "ImageIsPublic", "ImageIsCreating", "ImageIsImporting", "ImageIsExporting", "InvalidStatus.ImageIsCreating",
 			"InvalidOperation.DeleteSharedSnapshotUnsupported",
 		},
 		cloud.ErrConflict: {
-			"IncorrectInstanceStatus", "IncorrectImageStatus", "IncorrectDiskStatus", "IncorrectDiskStatus.NeverAttached",
+			"OperationDenied.ImageCopying", // of the copy: it is deleted once it is complete
+			"IncorrectInstanceStatus", "IncorrectInstanceStatus.Initializing", "IncorrectImageStatus", "IncorrectDiskStatus", "IncorrectDiskStatus.NeverAttached",
 			"IncorrectDiskStatus.Initializing", "InvalidSnapshotId.NotReady", "SnapshotNotReady", "IncorrectSnapshotStatus",
 			"IdempotentParameterMismatch", "IdempotenceParamNotMatch", "InvalidParamter.Conflict", // spelt so
 		},
@@ -124,6 +128,7 @@ func (p *Provider) meaningOf(code string) meaning {
 	}{
 		{"Throttling.", meaning{class: cloud.ErrThrottled, minute: true}},
 		{"QuotaExceed.", meaning{class: cloud.ErrQuota}},
+		{"InvalidParameter.KMSKeyId", meaning{class: cloud.ErrDenied, remedy: fixKey}},
 		{"Forbidden.RAM", meaning{class: cloud.ErrDenied, remedy: fixRights}},
 		{"InvalidSecurityToken.", meaning{class: cloud.ErrDenied, remedy: fixToken}},
 		{"MissingParameter.", meaning{class: cloud.ErrUnsupported}},
@@ -193,7 +198,7 @@ func (p *Provider) noKeys(e *cloud.Error, signIn *signInError, err error) error 
 	if errors.As(err, &network) {
 		e.Class, remedy = cloud.ErrTransient, ""
 	}
-	e.Err = &said{text: "no credentials: " + plain(last(signIn.err)), remedy: remedy, cause: err}
+	e.Err = &said{text: "no credentials: " + plain(signIn.err.Error()), remedy: remedy, cause: err}
 	return e
 }
 

@@ -3,6 +3,7 @@ package alibaba
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -155,6 +156,9 @@ func (p *Provider) RunInstance(ctx context.Context, req cloud.NewInstance) (clou
 		InstanceIDSets struct{ InstanceIDSet []string }
 	}
 	if err := p.create(ctx, q, "instance", func() string { return strings.Join(out.InstanceIDSets.InstanceIDSet, " ") }, &out); err != nil {
+		if e, ok := errors.AsType[*cloud.Error](err); ok && len(network) == 1 && strings.HasPrefix(e.Code, "MissingParameter") {
+			e.Err = &said{text: e.Err.Error(), remedy: "give the network with its security group, as vsw-…/sg-…", cause: e.Err}
+		}
 		return cloud.Instance{}, err
 	}
 	return cloud.Instance{

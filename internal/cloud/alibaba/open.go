@@ -67,6 +67,11 @@ var (
 	_ cloud.DiskMaker      = (*Provider)(nil)
 	_ cloud.Launcher       = (*Provider)(nil)
 	_ cloud.Tagger         = (*Provider)(nil)
+	_ cloud.ImageCopier    = (*Provider)(nil)
+	_ cloud.SnapshotCopier = (*Provider)(nil)
+	_ cloud.Sharer         = (*Provider)(nil)
+	_ cloud.Identifier     = (*Provider)(nil)
+	_ cloud.Operator       = (*Provider)(nil)
 )
 
 const (
@@ -161,7 +166,9 @@ func (p *Provider) Traits() cloud.Traits {
 	return cloud.Traits{
 		Cloud: "alibaba", MaxTags: maxTags, MaxTagKey: 128, MaxTagValue: 128, ReservedTags: []string{"aliyun", "acs:"},
 		CreateTokens: true, ConsistentSets: true, ImageHasDisks: true, RefusesInUse: true,
-		Lag: 2 * time.Minute, // nothing is documented; others wait for what they made for about as long
+		ImageCopies:    cloud.CopyTraits{Tags: true, Tokens: true}, // more than five at once wait in a queue of ECS's own
+		SnapshotCopies: cloud.CopyTraits{Tags: true, Tokens: true},
+		Lag:            2 * time.Minute, // nothing is documented; others wait for what they made for about as long
 	}
 }
 

@@ -15,7 +15,7 @@ const (
 func copyImage(p *params) func(*call) error {
 	id, to := p.must("ImageId"), p.get("DestinationRegionId")
 	name, description := p.name("DestinationImageName", "Image", "aliyun", "acs:"), p.description("DestinationDescription")
-	encrypted := p.bool("Encrypted") || p.get("KMSKeyId") != ""
+	encrypted, key := p.bool("Encrypted"), p.get("KMSKeyId")
 	t, tags := p.token(), p.tags()
 	return func(c *call) error {
 		ids, err := c.used("CopyImage", t)
@@ -45,6 +45,9 @@ func copyImage(p *params) func(*call) error {
 					return err
 				}
 			}
+			if err := c.mayUse(there, encrypted, key); err != nil {
+				return err
+			}
 			if err := c.mayName(there, name); err != nil {
 				return err
 			}
@@ -54,6 +57,19 @@ func copyImage(p *params) func(*call) error {
 		c.out["ImageId"] = ids[0]
 		return nil
 	}
+}
+
+// mayUse checks the key that something in a region is to be encrypted with.
+func (c *call) mayUse(there *region, encrypted bool, key string) error {
+	switch {
+	case key == "":
+		return nil
+	case !encrypted:
+		return fail(http.StatusBadRequest, "InvalidParameter", "Specified parameter KMSKeyId is not valid without Encrypted.")
+	case c.f.opt.KMSKeys != nil && !slices.Contains(c.f.opt.KMSKeys[there.Name], key):
+		return fail(http.StatusNotFound, "InvalidParameter.KMSKeyId.NotFound", "The specified KMSKeyId does not exist.")
+	}
+	return nil
 }
 
 // copyTo begins a copy, or has it wait for its turn, with snapshots of its own.

@@ -26,6 +26,8 @@ type Options struct {
 	Roles   map[string]string // role ARN → external id that AssumeRole demands; nil accepts every role of the account
 	Seed    uint64            // changes the ids that are given out
 
+	KMSKeys map[string][]string // the keys of each region; nil accepts every one
+
 	Now func() time.Time // time.Now when nil
 
 	SnapshotTime time.Duration // from progressing to accomplished

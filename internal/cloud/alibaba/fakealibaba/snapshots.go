@@ -232,7 +232,7 @@ func copySnapshot(p *params) func(*call) error {
 	id, to := p.must("SnapshotId"), p.must("DestinationRegionId")
 	p.must("DestinationSnapshotName")
 	name, description := p.name("DestinationSnapshotName", "Snapshot", "auto"), p.description("DestinationSnapshotDescription")
-	days, encrypted := p.int("RetentionDays", 0, 1, 65536), p.bool("Encrypted") || p.get("KMSKeyId") != ""
+	days, encrypted, key := p.int("RetentionDays", 0, 1, 65536), p.bool("Encrypted"), p.get("KMSKeyId")
 	p.must("DestinationSnapshotDescription")
 	t, tags := p.token(), p.tags()
 	return func(c *call) error {
@@ -247,6 +247,9 @@ func copySnapshot(p *params) func(*call) error {
 			}
 			there, err := c.elsewhere(to)
 			if err != nil {
+				return err
+			}
+			if err := c.mayUse(there, encrypted, key); err != nil {
 				return err
 			}
 			dup := &Snapshot{
