@@ -58,5 +58,13 @@ func (a accounts) of(r *http.Request) *Fake {
 	return a.fakes[0]
 }
 
+// Transport is Accounts without a network.
+func Transport(fakes ...*Fake) http.RoundTripper { return Accounts(fakes...).(accounts) }
+
+// RoundTrip passes the request on to its account.
+func (a accounts) RoundTrip(r *http.Request) (*http.Response, error) {
+	return a.of(asReceived(r)).RoundTripper().RoundTrip(r)
+}
+
 // ServeHTTP passes the request on to its account.
 func (a accounts) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.of(r).ServeHTTP(w, r) }
