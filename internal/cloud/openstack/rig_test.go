@@ -87,10 +87,11 @@ func TestOnRigInheritedTags(t *testing.T) {
 
 // rig is a real cloud, with a project of the test's own in it.
 type rig struct {
-	yaml  string    // of the project's user
-	hands *Provider // does by the APIs what the provider has no hands for
-	image string
-	where *region
+	yaml    string    // of the project's user
+	hands   *Provider // does by the APIs what the provider has no hands for
+	image   string
+	where   *region
+	partner string // the id of another project
 }
 
 const rigFlavor = "m1.tiny"
@@ -144,7 +145,7 @@ func openRig(t *testing.T) *rig {
 	if err := os.WriteFile(yaml, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{yaml: yaml}
+	r := &rig{yaml: yaml, partner: where.project}
 	r.hands = r.open(t, nil)
 	if r.where, err = r.hands.in(ctx, "rig", cloud.Ref{}); err != nil {
 		t.Fatalf("logging in as %s: got %v, want no error", name, err)
@@ -199,8 +200,12 @@ func (r *rig) subject(t *testing.T, volumeBacked bool) cloudtest.Subject {
 	if _, err := p.Regions(t.Context()); err != nil { // the login is no request of any op
 		t.Fatalf("Regions(): got %v, want no error", err)
 	}
+	partner := r.partner
+	if volumeBacked {
+		partner = "" // what stands on snapshots is shared with nobody
+	}
 	return cloudtest.Subject{
-		Provider: p, Account: "lab", Region: r.where.id, PageSize: 2, InstanceType: rigFlavor, Network: "none",
+		Provider: p, Account: "lab", Partner: partner, Region: r.where.id, PageSize: 2, InstanceType: rigFlavor, Network: "none",
 		Launch: func(t *testing.T, name string, dataDisks int, tags cloud.Tags) cloud.Instance {
 			return r.launch(t, volumeBacked, name, dataDisks, tags)
 		},
