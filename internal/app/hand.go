@@ -16,25 +16,45 @@ import (
 	"github.com/stint-cloud/stint/internal/store"
 )
 
-// FindBackup gives the backup whose id, or the beginning of whose id, is as given.
-func (a *App) FindBackup(ctx context.Context, id string) (inventory.Backup, error) {
+// FindBackup gives the backup whose id, or the beginning of whose id, is as given, in each place where it is or was copied
+// to: the original first. A part's id finds it in that part's place alone. place narrows, when it is not zero.
+func (a *App) FindBackup(ctx context.Context, id string, place cloud.Place) ([]inventory.Backup, error) {
 	list, err := a.Backups(ctx)
 	if err != nil {
-		return inventory.Backup{}, err
+		return nil, err
 	}
 	var found []inventory.Backup
+	ids := map[string]bool{}
+	elsewhere := ""
 	for _, b := range list {
-		if strings.HasPrefix(b.ID, id) || slices.ContainsFunc(b.Refs(), func(r cloud.Ref) bool { return r.ID == id }) {
-			found = append(found, b)
+		if !strings.HasPrefix(b.ID, id) && !slices.ContainsFunc(b.Refs(), func(r cloud.Ref) bool { return r.ID == id }) {
+			continue
 		}
+		if place != (cloud.Place{}) && b.Place != place {
+			elsewhere = b.Place.String()
+			continue
+		}
+		found = append(found, b)
+		ids[b.ID] = true
 	}
 	switch {
+	case id != "" && len(found) == 0 && elsewhere != "":
+		return nil, fmt.Errorf("backup %q is not in %s; it is in %s", id, place, elsewhere)
 	case id == "" || len(found) == 0:
-		return inventory.Backup{}, fmt.Errorf("no backup %q is known: `stint backups list` shows them; `stint plan` looks again", id)
-	case len(found) > 1:
-		return inventory.Backup{}, fmt.Errorf("%q is the beginning of %d backups: give more of it", id, len(found))
+		return nil, fmt.Errorf("no backup %q is known: `stint backups list` shows them; `stint plan` looks again", id)
+	case len(ids) > 1:
+		return nil, fmt.Errorf("%q is the beginning of %d backups: give more of it", id, len(ids))
 	}
-	return found[0], nil
+	slices.SortFunc(found, func(x, y inventory.Backup) int {
+		if x.Copied != y.Copied {
+			if x.Copied {
+				return 1
+			}
+			return -1
+		}
+		return x.Place.Compare(y.Place)
+	})
+	return found, nil
 }
 
 // byHand makes the actions of a person's request unlike those of any other: its slot is the moment.
@@ -153,14 +173,18 @@ func RestoreActions(now time.Time, b inventory.Backup, source *cloud.Instance, o
 		}
 		name += "-restored"
 	}
-	if source != nil {
+	here := source != nil && source.Ref.Place() == b.Place // elsewhere there is neither its zone nor its network
+	if here {
 		opt.Zone = cmp.Or(opt.Zone, source.Zone)
 	}
 	tags := cloud.TagsOf(map[string]string{cloud.TagRestored: b.ID})
 	var out []plan.Action
 	if len(b.Images) > 0 {
 		if source != nil {
-			opt.Type, opt.Network = cmp.Or(opt.Type, source.Type), cmp.Or(opt.Network, source.Network)
+			opt.Type = cmp.Or(opt.Type, source.Type)
+		}
+		if here {
+			opt.Network = cmp.Or(opt.Network, source.Network)
 		}
 		if opt.Type == "" {
 			return nil, errors.New("the source is gone, so the instance type is not known: give it with --type")

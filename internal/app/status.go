@@ -38,6 +38,7 @@ type Protection struct {
 	Held     int         `json:"held,omitempty"`
 	Pending  int         `json:"pending,omitempty"`
 	Why      string      `json:"why,omitempty"`
+	Copies   []CopyCover `json:"copies,omitempty"` // in each place that the policy copies to
 }
 
 // Status is what there is to know at a glance.
@@ -90,7 +91,8 @@ func (a *App) Status(ctx context.Context, now time.Time) (Status, error) {
 	list := world.Backups()
 	perPolicy := map[string]int{}
 	for _, b := range list {
-		c.backups[coverKey{b.Policy, b.Source}] = append(c.backups[coverKey{b.Policy, b.Source}], b)
+		key := coverKey{b.Policy, b.Source, b.Place}
+		c.backups[key] = append(c.backups[key], b)
 		if b.Standing == inventory.Complete {
 			perPolicy[b.Policy]++
 		}
@@ -123,7 +125,22 @@ func (a *App) Status(ctx context.Context, now time.Time) (Status, error) {
 	return st, nil
 }
 
-type coverKey struct{ policy, source string }
+// CopyCover is how the copies of one instance's backups stand in one place.
+type CopyCover struct {
+	Place   cloud.Place `json:"place"`
+	Cover   Cover       `json:"cover"`
+	Newest  time.Time   `json:"newest,omitzero"` // of the newest complete copy: when its slot was
+	Backup  string      `json:"backup,omitempty"`
+	Backups int         `json:"backups"` // complete ones
+	Held    int         `json:"held,omitempty"`
+	Pending int         `json:"pending,omitempty"`
+	Why     string      `json:"why,omitempty"`
+}
+
+type coverKey struct {
+	policy, source string
+	place          cloud.Place
+}
 
 type coverage struct {
 	now     time.Time
@@ -155,7 +172,7 @@ func (c coverage) of(inst *cloud.Instance) []Protection {
 
 func (c coverage) under(inst *cloud.Instance, pol policy.Policy) Protection {
 	p := Protection{Instance: inst.Ref, Name: inst.Name, Policy: pol.Name, Place: inst.Ref.Place(), Cover: CoverNone}
-	for _, b := range c.backups[coverKey{pol.Name, inst.Ref.Source()}] {
+	for _, b := range c.backups[coverKey{pol.Name, inst.Ref.Source(), p.Place}] {
 		switch b.Standing {
 		case inventory.Complete:
 			p.Backups++
@@ -169,11 +186,7 @@ func (c coverage) under(inst *cloud.Instance, pol policy.Policy) Protection {
 			p.Pending++
 		}
 	}
-	kind := cloud.KindSnapshot
-	if pol.Backup.Method == policy.MethodImage {
-		kind = cloud.KindImage
-	}
-	look := c.world.Looks[cloud.Scope{Account: inst.Ref.Account, Region: inst.Ref.Region, Kind: kind}]
+	look := c.look(pol, p.Place)
 	promise := pol.Backup.When.Period() + pol.Backup.CatchUp
 	switch age := c.now.Sub(p.Newest); {
 	case look.SeenAt.IsZero():
@@ -187,7 +200,55 @@ func (c coverage) under(inst *cloud.Instance, pol policy.Policy) Protection {
 	default:
 		p.Cover = CoverGood
 	}
+	for _, to := range pol.Backup.Copies {
+		if to.To != p.Place {
+			p.Copies = append(p.Copies, c.copied(inst, pol, to.To))
+		}
+	}
 	return p
+}
+
+// look is how the place was seen in which the policy keeps backups.
+func (c coverage) look(pol policy.Policy, place cloud.Place) inventory.Look {
+	kind := cloud.KindSnapshot
+	if pol.Backup.Method == policy.MethodImage {
+		kind = cloud.KindImage
+	}
+	return c.world.Looks[cloud.Scope{Account: place.Account, Region: place.Region, Kind: kind}]
+}
+
+// copied judges the copies in one place. A copy takes its time, so it may be one slot behind its original.
+func (c coverage) copied(inst *cloud.Instance, pol policy.Policy, to cloud.Place) CopyCover {
+	v := CopyCover{Place: to, Cover: CoverNone}
+	for _, b := range c.backups[coverKey{pol.Name, inst.Ref.Source(), to}] {
+		switch b.Standing {
+		case inventory.Complete:
+			v.Backups++
+			if b.Hold != "" {
+				v.Held++
+			}
+			if b.Time.After(v.Newest) {
+				v.Newest, v.Backup = b.Time, b.ID
+			}
+		case inventory.Pending:
+			v.Pending++
+		}
+	}
+	look := c.look(pol, to)
+	promise := 2*pol.Backup.When.Period() + pol.Backup.CatchUp
+	switch age := c.now.Sub(v.Newest); {
+	case look.SeenAt.IsZero():
+		v.Cover, v.Why = CoverUnknown, cmp.Or(look.Problem, "its copies were not looked at yet")
+	case v.Backups == 0 && v.Pending > 0, v.Backups == 0 && c.now.Sub(inst.CreatedAt) < promise:
+		v.Cover, v.Why = CoverWaiting, "the first copy is to come"
+	case v.Backups == 0:
+		v.Why = "no complete copy"
+	case age > promise:
+		v.Cover, v.Why = CoverLate, fmt.Sprintf("the newest is of %s ago, two slots are %s", age.Round(time.Minute), promise)
+	default:
+		v.Cover = CoverGood
+	}
+	return v
 }
 
 // Backups lists every backup that the store knows of in the rules' scopes, newest first.

@@ -142,8 +142,11 @@ func (s *shell) listBackups(ctx context.Context, f backupFilter) error {
 func (t terminal) standing(b inventory.Backup) string {
 	switch b.Standing {
 	case inventory.Complete:
-		if b.Hold != "" {
+		switch {
+		case b.Hold != "":
 			return t.cyan("held")
+		case b.Copied:
+			return t.green(b.Standing.String() + " copy")
 		}
 		return t.green(b.Standing.String())
 	case inventory.Pending:
@@ -176,9 +179,10 @@ func (p *page) showBackups(list []inventory.Backup, names map[string]string, f b
 }
 
 func (s *shell) backupsShowCommand() *cobra.Command {
-	return &cobra.Command{
+	var place string
+	cmd := &cobra.Command{
 		Use:   "show ID",
-		Short: "Show one backup with its parts",
+		Short: "Show one backup with its parts, in each place where it is",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -187,7 +191,11 @@ func (s *shell) backupsShowCommand() *cobra.Command {
 				return err
 			}
 			defer r.store.Close()
-			b, err := r.FindBackup(ctx, args[0])
+			where, err := placeFlag(place)
+			if err != nil {
+				return err
+			}
+			list, err := r.FindBackup(ctx, args[0], where)
 			if err != nil {
 				return err
 			}
@@ -196,15 +204,34 @@ func (s *shell) backupsShowCommand() *cobra.Command {
 				return err
 			}
 			if s.json() {
-				v := viewBackup(b)
-				v.Label = names[b.Source]
+				v := viewBackup(list[0])
+				v.Label = names[v.Source]
+				for _, b := range list[1:] {
+					v.Copies = append(v.Copies, viewBackup(b))
+				}
 				return s.printJSON(v)
 			}
 			out := s.page()
-			out.showBackup(b, names[b.Source])
+			for i, b := range list {
+				if i > 0 {
+					out.line("")
+				}
+				out.showBackup(b, names[b.Source])
+			}
 			return out.Flush()
 		},
 	}
+	cmd.Flags().StringVar(&place, "place", "", "in this `ACCOUNT/REGION` only")
+	return cmd
+}
+
+// placeFlag reads ACCOUNT/REGION; zero when it was not given.
+func placeFlag(text string) (cloud.Place, error) {
+	account, region, ok := strings.Cut(text, "/")
+	if text != "" && (!ok || account == "" || region == "") {
+		return cloud.Place{}, usage("%q is no place: it is an account, a slash and a region", text)
+	}
+	return cloud.Place{Account: account, Region: region}, nil
 }
 
 func (p *page) showBackup(b inventory.Backup, label string) {
@@ -223,7 +250,11 @@ func (p *page) showBackup(b inventory.Backup, label string) {
 	row("in", b.Place.String())
 	row("by", cmp.Or(b.Policy, "no policy: its tag was taken off"))
 	row("slot", b.Slot)
-	row("made", fmt.Sprintf("%s (%s)", p.time(b.Time), ago(p.now, b.Time)))
+	if b.Copied {
+		row("copied", fmt.Sprintf("%s (%s)", p.time(b.Begun), ago(p.now, b.Begun)))
+	} else {
+		row("made", fmt.Sprintf("%s (%s)", p.time(b.Time), ago(p.now, b.Time)))
+	}
 	state := p.standing(b)
 	if b.Detail != "" {
 		state += ": " + b.Detail

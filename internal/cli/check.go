@@ -154,6 +154,9 @@ func (s *shell) showCheck(files []policy.File, rules policy.Rules, view checkVie
 		b := pol.Backup
 		p.line("  %s of %s, %s", b.Method, cmp.Or(selectText(b.Select), "nothing"), v.Schedule)
 		p.line("  keeps %s", b.Keep)
+		for _, c := range b.Copies {
+			p.line("  copies to %s, which keeps %s", c.To, c.Keep)
+		}
 		for i, at := range v.Next {
 			word := "next"
 			if i > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,9 @@ const usableEvery = 2 * time.Second
 type errand struct {
 	trigger string
 	id      string
-	yes     bool // do not ask; what does no harm never asks
+	place   string // where; empty: everywhere, or where it is clear
+	one     bool   // it is to be one place that is said, or clear
+	yes     bool   // do not ask; what does no harm never asks
 	dry     bool
 	ask     string // the question; empty: not asked
 	// actions decides, from the backup as a fresh look shows it.
@@ -33,36 +36,39 @@ type errand struct {
 }
 
 func (s *shell) holdCommand() *cobra.Command {
-	var reason string
+	var reason, place string
 	cmd := &cobra.Command{
 		Use:   "hold ID --reason TEXT",
 		Short: "Keep a backup whatever the rules say, until it is released",
 		Long: `Hold puts the tag stint:hold with your name and the reason on every part of the backup. While it is there, nothing
-deletes the backup. Anyone may put the tag there in the cloud's own console, with the same effect.`,
+deletes the backup. Anyone may put the tag there in the cloud's own console, with the same effect. Where the backup was
+copied, its copies are held too; --place holds it in one place alone.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if reason == "" {
 				return usage("say why with --reason: whoever finds the hold later wants to know")
 			}
-			return s.run(cmd.Context(), errand{trigger: "hold", id: args[0], actions: func(_ context.Context, _ *session, b inventory.Backup) ([]plan.Action, error) {
+			return s.run(cmd.Context(), errand{trigger: "hold", id: args[0], place: place, actions: func(_ context.Context, _ *session, b inventory.Backup) ([]plan.Action, error) {
 				return app.HoldActions(now(), b, s.userName(), reason), nil
 			}})
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why: kept with the hold")
+	cmd.Flags().StringVar(&place, "place", "", "in this `ACCOUNT/REGION` only")
 	return cmd
 }
 
 func (s *shell) releaseCommand() *cobra.Command {
-	return &cobra.Command{
+	var place string
+	cmd := &cobra.Command{
 		Use:   "release ID",
 		Short: "Undo a hold: the rules decide again",
-		Long: `Release takes the tag stint:hold off, and puts back those tags whose removal or change holds the backup. A lock of the
-cloud's own stays; lift it in the cloud.`,
+		Long: `Release takes the tag stint:hold off, and puts back those tags whose removal or change holds the backup, in each
+place where it is. A lock of the cloud's own stays; lift it in the cloud.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.run(cmd.Context(), errand{
-				trigger: "release", id: args[0], nothing: "The backup is not held.",
+				trigger: "release", id: args[0], place: place, nothing: "The backup is not held.",
 				actions: func(_ context.Context, _ *session, b inventory.Backup) ([]plan.Action, error) {
 					if b.Hold == "" {
 						return nil, nil
@@ -76,19 +82,23 @@ cloud's own stays; lift it in the cloud.`,
 			})
 		},
 	}
+	cmd.Flags().StringVar(&place, "place", "", "in this `ACCOUNT/REGION` only")
+	return cmd
 }
 
 func (s *shell) deleteCommand() *cobra.Command {
 	var yes, newest bool
+	var place string
 	cmd := &cobra.Command{
 		Use:   "delete ID",
 		Short: "Delete one backup",
 		Long: `Delete deletes a backup: its image first, then its snapshots. One that is held is not deleted; release it first. The
-newest complete backup of an instance is deleted only with --newest-too.`,
+newest complete backup of an instance in a place is deleted only with --newest-too. Where the backup was copied, --place
+says which is meant; the others stay.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.run(cmd.Context(), errand{
-				trigger: "delete", id: args[0], yes: yes, ask: "Delete this backup for good?",
+				trigger: "delete", id: args[0], place: place, one: true, yes: yes, ask: "Delete this backup for good?",
 				actions: func(ctx context.Context, w *session, b inventory.Backup) ([]plan.Action, error) {
 					last, err := isNewest(ctx, w, b)
 					if err != nil {
@@ -103,6 +113,7 @@ newest complete backup of an instance is deleted only with --newest-too.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVar(&place, "place", "", "in this `ACCOUNT/REGION`")
 	cmd.Flags().BoolVar(&newest, "newest-too", false, "though it is the newest complete backup of its instance")
 	return cmd
 }
@@ -124,15 +135,18 @@ func isNewest(ctx context.Context, w *session, b inventory.Backup) (bool, error)
 func (s *shell) restoreCommand() *cobra.Command {
 	var opt app.RestoreOptions
 	var yes, dry bool
+	var place string
 	cmd := &cobra.Command{
 		Use:   "restore ID",
 		Short: "Bring a backup back, beside what is there",
 		Long: `Restore makes a new instance from an image, or new disks from snapshots, beside what is there, and waits until they
-can be used. What is not said is as it was at the source. Nothing is replaced and nothing is attached.`,
+can be used. What is not said is as it was at the source. Nothing is replaced and nothing is attached. Where the backup
+was copied, it is restored from the original if that is there; --place restores from a copy, in the copy's place, where
+neither the network nor the zone of the source is.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.run(cmd.Context(), errand{
-				trigger: "restore", id: args[0], yes: yes, dry: dry, ask: "Restore this?", wait: true,
+				trigger: "restore", id: args[0], place: place, one: true, yes: yes, dry: dry, ask: "Restore this?", wait: true,
 				actions: func(ctx context.Context, w *session, b inventory.Backup) ([]plan.Action, error) {
 					source, err := w.Source(ctx, b)
 					if err != nil {
@@ -146,6 +160,7 @@ can be used. What is not said is as it was at the source. Nothing is replaced an
 	f := cmd.Flags()
 	f.StringVar(&opt.Name, "name", "", "of the new instance or disks (default the source's name and -restored)")
 	f.StringVar(&opt.Type, "type", "", "of the new instance, or of the disks")
+	f.StringVar(&place, "place", "", "from the backup in this `ACCOUNT/REGION`")
 	f.StringVar(&opt.Zone, "zone", "", "where in the region")
 	f.StringVar(&opt.Network, "network", "", "the new instance's subnet or network")
 	f.StringVar(&opt.KeyName, "key-name", "", "the key pair that may sign in")
@@ -154,7 +169,26 @@ can be used. What is not said is as it was at the source. Nothing is replaced an
 	return cmd
 }
 
-// run does an errand: it looks at the backup's place afresh, decides, asks, carries it out and waits.
+// pick chooses of the places where a backup is those that the errand is about.
+func (e errand) pick(list []inventory.Backup) ([]inventory.Backup, error) {
+	if !e.one || len(list) == 1 {
+		return list, nil
+	}
+	if e.trigger == "restore" && !list[0].Copied && list[0].Standing == inventory.Complete {
+		return list[:1], nil
+	}
+	return nil, usage("backup %s is in %s: say which is meant with --place", list[0].ID, placesOf(list))
+}
+
+func placesOf(list []inventory.Backup) string {
+	out := make([]string, len(list))
+	for i, b := range list {
+		out[i] = b.Place.String()
+	}
+	return strings.Join(out, " and ")
+}
+
+// run does an errand: it looks at the backup's places afresh, decides, asks, carries it out and waits.
 func (s *shell) run(ctx context.Context, e errand) error {
 	if e.ask != "" && !e.yes && !e.dry {
 		if err := s.canAsk(e.trigger); err != nil {
@@ -177,18 +211,29 @@ func (s *shell) run(ctx context.Context, e errand) error {
 		return err
 	}
 	defer w.close()
-	b, err := w.FindBackup(ctx, e.id)
+	where, err := placeFlag(e.place)
 	if err != nil {
 		return err
 	}
-	if b, err = w.freshen(ctx, b); err != nil {
+	list, err := w.FindBackup(ctx, e.id, where)
+	if err == nil {
+		list, err = e.pick(list)
+	}
+	if err != nil {
 		return err
+	}
+	var actions []plan.Action
+	for i, b := range list {
+		if list[i], err = w.freshen(ctx, b); err != nil {
+			return err
+		}
+		part, err := e.actions(ctx, w, list[i])
+		if err != nil {
+			return err
+		}
+		actions = append(actions, part...)
 	}
 	show.stop()
-	actions, err := e.actions(ctx, w, b)
-	if err != nil {
-		return err
-	}
 	if len(actions) == 0 {
 		s.say("%s", e.nothing)
 		return nil
@@ -208,7 +253,7 @@ func (s *shell) run(ctx context.Context, e errand) error {
 			return errors.Join(err, code(exitFailed))
 		}
 	}
-	return w.errand(ctx, e, b, actions, show)
+	return w.errand(ctx, e, list, actions, show)
 }
 
 // freshen looks at the backup's place, and gives the backup as it is now.
@@ -229,11 +274,15 @@ func (w *session) freshen(ctx context.Context, b inventory.Backup) (inventory.Ba
 			return b, fmt.Errorf("%s could not be seen, so nothing is done: %s", sc, row.Look.Problem)
 		}
 	}
-	return w.FindBackup(ctx, b.ID)
+	list, err := w.FindBackup(ctx, b.ID, b.Place)
+	if err != nil {
+		return b, err
+	}
+	return list[0], nil
 }
 
 // errand carries the actions out and shows what came of it.
-func (w *session) errand(ctx context.Context, e errand, b inventory.Backup, actions []plan.Action, show *watch) error {
+func (w *session) errand(ctx context.Context, e errand, list []inventory.Backup, actions []plan.Action, show *watch) error {
 	s := w.shell
 	stop := w.work(ctx)
 	r, err := w.Do(ctx, now(), e.trigger, actions)
@@ -251,8 +300,10 @@ func (w *session) errand(ctx context.Context, e errand, b inventory.Backup, acti
 	if err = errors.Join(err, stop()); err != nil {
 		return err
 	}
-	if _, err := w.freshen(ctx, b); err != nil && e.trigger != "delete" { // a deleted backup is not found any more
-		return err
+	for _, b := range list {
+		if _, err := w.freshen(ctx, b); err != nil && e.trigger != "delete" { // a deleted backup is not found any more
+			return err
+		}
 	}
 	show.stop()
 	sum := app.Summary{Runs: []store.Run{r}}
@@ -269,7 +320,7 @@ func (w *session) errand(ctx context.Context, e errand, b inventory.Backup, acti
 	out := s.page()
 	out.showRows(rows)
 	if applyExit(sum, rows) == exitDone {
-		out.line("%s %s", out.green("✓"), e.done(b))
+		out.line("%s %s", out.green("✓"), e.done(list))
 	}
 	for _, row := range rows {
 		for _, ref := range row.Made {
@@ -282,16 +333,20 @@ func (w *session) errand(ctx context.Context, e errand, b inventory.Backup, acti
 	return code(applyExit(sum, rows))
 }
 
-func (e errand) done(b inventory.Backup) string {
+func (e errand) done(list []inventory.Backup) string {
+	what := "Backup " + list[0].ID
+	if len(list) > 1 || list[0].Copied {
+		what += " in " + placesOf(list)
+	}
 	switch e.trigger {
 	case "hold":
-		return "Backup " + b.ID + " is held: nothing deletes it until it is released."
+		return what + " is held: nothing deletes it until it is released."
 	case "release":
-		return "Backup " + b.ID + " is released: the rules decide again."
+		return what + " is released: the rules decide again."
 	case "delete":
-		return "Backup " + b.ID + " is deleted."
+		return what + " is deleted."
 	}
-	return "Backup " + b.ID + " is restored, and can be used:"
+	return what + " is restored, and can be used:"
 }
 
 // usable waits until what was made can be used.

@@ -19,7 +19,10 @@ import (
 	"github.com/stint-cloud/stint/internal/plan"
 )
 
-const scriptRegion = "us-east-1"
+const (
+	scriptRegion = "us-east-1"
+	awayRegion   = "eu-west-1" // where copies go
+)
 
 // cast is the accounts that a script plays with: their names are commands in it.
 type cast map[string]*actor
@@ -40,7 +43,7 @@ type actor struct {
 func newActor(name string) (*actor, error) {
 	a := &actor{name: name, ids: map[string]string{}}
 	a.fake = fakeaws.New(fakeaws.Options{
-		Account: map[string]string{"web": "111122223333", "other": "444455556666"}[name], Regions: []string{scriptRegion},
+		Account: map[string]string{"web": "111122223333", "other": "444455556666"}[name], Regions: []string{scriptRegion, awayRegion},
 		SnapshotTime: 200 * time.Millisecond, ImageTime: 200 * time.Millisecond, VolumeTime: 100 * time.Millisecond, InstanceTime: 100 * time.Millisecond,
 		Fate: func(string, string) fakeaws.Fate {
 			if f := a.fate.Load(); f != nil {
@@ -98,9 +101,11 @@ func (a *actor) old(policyName, instance string, days int) error {
 }
 
 // ours are the snapshots that carry a backup's id.
-func (a *actor) ours() []fakeaws.Snapshot {
+func (a *actor) ours() []fakeaws.Snapshot { return a.oursIn(scriptRegion) }
+
+func (a *actor) oursIn(region string) []fakeaws.Snapshot {
 	var out []fakeaws.Snapshot
-	for _, s := range a.fake.Snapshots(scriptRegion) {
+	for _, s := range a.fake.Snapshots(region) {
 		if s.Tags[cloud.TagBackup] != "" {
 			out = append(out, s)
 		}
@@ -111,7 +116,7 @@ func (a *actor) ours() []fakeaws.Snapshot {
 // command is what a script may do to an account.
 func (a *actor) command(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: %s add|old|snapshots|images|deny|allow|cut|mend|tag|untag|called …", a.name)
+		ts.Fatalf("usage: %s add|old|snapshots|copies|images|deny|allow|cut|mend|tag|untag|called …", a.name)
 	}
 	number := func(s string) int {
 		n, err := strconv.Atoi(s)
@@ -138,6 +143,8 @@ func (a *actor) command(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case "snapshots": // N
 		want("snapshots of ours", len(a.ours()), rest[0])
+	case "copies": // N
+		want("copies of ours", len(a.oursIn(awayRegion)), rest[0])
 	case "images": // N
 		want("images", len(a.fake.Images(scriptRegion)), rest[0])
 	case "volumes": // N

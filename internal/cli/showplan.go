@@ -147,9 +147,9 @@ func plural(v plan.Verb, n int) string {
 		return count(n, "disk", "disks")
 	case plan.TakeSnapshotSet, plan.TakeImage:
 		return count(n, "instance", "instances")
-	case plan.DeleteSnapshot:
+	case plan.DeleteSnapshot, plan.CopySnapshot:
 		return count(n, "snapshot", "snapshots")
-	case plan.DeleteImage:
+	case plan.DeleteImage, plan.CopyImage:
 		return count(n, "image", "images")
 	}
 	return count(n, "resource", "resources")
@@ -230,6 +230,9 @@ func leftText(l plan.Left) string {
 	}
 	if l.Backup != "" {
 		what += ", backup " + l.Backup
+	}
+	if l.Place != (cloud.Place{}) {
+		what += " in " + l.Place.String()
 	}
 	return what + ": " + l.Why
 }

@@ -89,10 +89,15 @@ func (s *shell) status(ctx context.Context, wide bool) error {
 
 // statusOK says whether nothing needs care. Instances without any policy do not count: nobody said that they matter.
 func statusOK(st app.Status) bool {
-	bad := slices.ContainsFunc(st.Protected, func(p app.Protection) bool {
-		return p.Policy != "" && (p.Cover == app.CoverLate || p.Cover == app.CoverNone || p.Cover == app.CoverUnknown)
+	uncovered := slices.ContainsFunc(st.Protected, func(p app.Protection) bool {
+		return p.Policy != "" && (bad(p.Cover) || slices.ContainsFunc(p.Copies, func(c app.CopyCover) bool { return bad(c.Cover) }))
 	})
-	return !bad && len(st.Incidents) == 0
+	return !uncovered && len(st.Incidents) == 0
+}
+
+// bad says whether a cover needs care.
+func bad(c app.Cover) bool {
+	return c == app.CoverLate || c == app.CoverNone || c == app.CoverUnknown
 }
 
 func viewStatus(st app.Status, ok bool) statusView {
@@ -242,7 +247,7 @@ func (p *page) showInstances(st app.Status, wide bool) {
 				hidden++
 				continue
 			}
-			rows = append(rows, p.instance(st, x, wide))
+			rows = append(rows, p.instance(st, x, wide)...)
 		}
 	}
 	if len(rows) > 0 {
@@ -274,23 +279,31 @@ func (p *page) showFree(st app.Status, wide bool) {
 	p.wrap(p.dim("no policy selects "), "  ", strings.Join(names, ", ")+more)
 }
 
-func (p *page) instance(st app.Status, x app.Protection, wide bool) []string {
-	newest := p.dim("–")
-	if !x.Newest.IsZero() {
-		newest = ago(st.At, x.Newest)
+// instance is a line for the instance, and one for each place that its backups are copied to.
+func (p *page) instance(st app.Status, x app.Protection, wide bool) [][]string {
+	line := func(name, place, policy string, c app.Cover, newest time.Time, backups, held, pending int, id, why string) []string {
+		age := p.dim("–")
+		if !newest.IsZero() {
+			age = ago(st.At, newest)
+		}
+		text := thousands(backups)
+		if held > 0 {
+			text += fmt.Sprintf(", %d held", held)
+		}
+		if pending > 0 {
+			text += fmt.Sprintf(", %d in the making", pending)
+		}
+		row := []string{name, place, policy, p.cover(c), age, text}
+		if wide {
+			row = append(row, id, why)
+		}
+		return row
 	}
-	backups := thousands(x.Backups)
-	if x.Held > 0 {
-		backups += fmt.Sprintf(", %d held", x.Held)
+	rows := [][]string{line(cmp.Or(x.Name, x.Instance.ID), x.Place.String(), x.Policy, x.Cover, x.Newest, x.Backups, x.Held, x.Pending, x.Instance.ID, x.Why)}
+	for _, c := range x.Copies {
+		rows = append(rows, line(p.dim("  copies"), c.Place.String(), x.Policy, c.Cover, c.Newest, c.Backups, c.Held, c.Pending, "", c.Why))
 	}
-	if x.Pending > 0 {
-		backups += fmt.Sprintf(", %d in the making", x.Pending)
-	}
-	row := []string{cmp.Or(x.Name, x.Instance.ID), x.Place.String(), x.Policy, p.cover(x.Cover), newest, backups}
-	if wide {
-		row = append(row, x.Instance.ID, x.Why)
-	}
-	return row
+	return rows
 }
 
 // showLooks says what could not be seen.

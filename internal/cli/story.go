@@ -220,8 +220,11 @@ func (d *stage) tellRun(name string, rows []store.ActionRow) {
 }
 
 func kindMade(v plan.Verb) string {
-	if v == plan.TakeImage {
+	switch v {
+	case plan.TakeImage:
 		return "images"
+	case plan.CopyImage, plan.CopySnapshot:
+		return "copies"
 	}
 	return "snapshots of all disks"
 }

@@ -112,13 +112,15 @@ type backupView struct {
 	Detail   string             `json:"detail,omitempty"`
 	Hold     string             `json:"hold,omitempty"`
 	Wanted   int                `json:"wanted"`
+	Copied   bool               `json:"copied,omitempty"` // a copy of the backup of that id in another place
 	Parts    []partView         `json:"parts"`
+	Copies   []backupView       `json:"copies,omitempty"` // of show: the same backup in other places
 }
 
 func viewBackup(b inventory.Backup) backupView {
 	v := backupView{
 		ID: b.ID, Name: b.Name(), Policy: b.Policy, Source: b.Source, Place: b.Place, Slot: b.Slot, Time: b.Time, Method: "snapshots",
-		Standing: b.Standing, Detail: b.Detail, Hold: b.Hold, Wanted: b.Wanted, Parts: []partView{},
+		Standing: b.Standing, Detail: b.Detail, Hold: b.Hold, Wanted: b.Wanted, Copied: b.Copied, Parts: []partView{},
 	}
 	if b.ByImage() {
 		v.Method = "image"
@@ -128,7 +130,7 @@ func viewBackup(b inventory.Backup) backupView {
 	}
 	for _, list := range [][]*cloud.Snapshot{b.Snapshots, b.Backing} {
 		for _, x := range list {
-			v.Parts = append(v.Parts, partView{Ref: x.Ref, Name: x.Name, Disk: x.Disk, Size: x.Size, State: x.State, Tags: x.Tags})
+			v.Parts = append(v.Parts, partView{Ref: x.Ref, Name: x.Name, Disk: inventory.DiskOf(x), Size: x.Size, State: x.State, Tags: x.Tags})
 		}
 	}
 	return v

@@ -38,6 +38,10 @@ func deed(v plan.Verb) string {
 		return "start an instance from"
 	case plan.MakeDisk:
 		return "make a disk from"
+	case plan.CopyImage:
+		return "copy image"
+	case plan.CopySnapshot:
+		return "copy snapshot"
 	}
 	return v.String()
 }
@@ -53,6 +57,8 @@ func deeds(v plan.Verb) string {
 		return "start instances from"
 	case plan.MakeDisk:
 		return "make disks from"
+	case plan.CopyImage, plan.CopySnapshot:
+		return "copy"
 	}
 	return deed(v)
 }
@@ -72,6 +78,8 @@ func done(v plan.Verb) string {
 		return "started"
 	case plan.MakeDisk:
 		return "made disk"
+	case plan.CopyImage, plan.CopySnapshot:
+		return "copied"
 	}
 	return v.String()
 }
