@@ -28,7 +28,7 @@ type source interface {
 const renewBefore = 5 * time.Minute // so that no request is signed with a key that ends on the way
 
 // errNone is a place that holds no credentials.
-var errNone = errors.New("there are none")
+var errNone = errors.New("neither the environment, the credentials file, the pod nor the machine has any")
 
 // sources puts together where the account's key comes from.
 func (p *Provider) sources(c Config) source {

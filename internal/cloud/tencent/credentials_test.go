@@ -169,7 +169,7 @@ func TestSignInProblems(t *testing.T) {
 		class error
 		want  string
 	}{
-		{"none", Config{}, nil, cloud.ErrDenied, "no credentials: there are none; set keys, a profile or a role"},
+		{"none", Config{}, nil, cloud.ErrDenied, "no credentials: neither the environment, the credentials file, the pod nor the machine has any; set keys, a profile or a role"},
 		{"half", Config{}, map[string]string{"TENCENTCLOUD_SECRET_ID": "x"}, cloud.ErrDenied, "TENCENTCLOUD_SECRET_ID needs TENCENTCLOUD_SECRET_KEY"},
 		{"no such profile", Config{Profile: "nobody"}, map[string]string{"HOME": "/home/u"}, cloud.ErrDenied, "the section [nobody]"},
 		{"no such file", Config{Profile: "nobody"}, map[string]string{"HOME": "/nowhere"}, cloud.ErrDenied, "profile nobody: open /nowhere"},
