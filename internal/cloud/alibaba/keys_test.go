@@ -84,7 +84,8 @@ func TestChain(t *testing.T) {
 			{"name":"lost","mode":"ChainableRamRoleArn","source_profile":"nowhere","ram_role_arn":"R2"},
 			{"name":"half","mode":"AK","access_key_id":"CLIHALF"},
 			{"name":"odd","mode":"CloudSSO"}]}`,
-		ini:      "# mine\n[default]\ntype = access_key\naccess_key_id = INIDEFAULT\naccess_key_secret = x\n\n[other]\ntype=sts\naccess_key_id=INIOTHER\naccess_key_secret=x\nsecurity_token=T\n[off]\nenable=false\n",
+		ini: "# mine\n[default]\ntype = access_key\naccess_key_id = INIDEFAULT\naccess_key_secret = x\n\n" +
+			"[other]\ntype=sts\naccess_key_id=INIOTHER\naccess_key_secret=x\nsecurity_token=T\n[off]\nenable=false\n",
 		"/token": "oidc-token\n",
 	}
 	home := map[string]string{"HOME": "/home/a", "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}

@@ -257,7 +257,10 @@ func TestSnapshotNouns(t *testing.T) {
 
 // TestAnswersThatSayNothing are never a listing of nothing.
 func TestAnswersThatSayNothing(t *testing.T) {
-	for _, body := range []string{`{}`, `{"RequestId":"R"}`, `[]`, `"yes"`, `null`, ``, `<html>`, `{"RequestId":"R","Snapshots":{"Snapshot":[{"CreationTime":"yesterday"}]}}`, `{"RequestId":"R","Snapshots":null}`} {
+	for _, body := range []string{
+		`{}`, `{"RequestId":"R"}`, `[]`, `"yes"`, `null`, ``, `<html>`,
+		`{"RequestId":"R","Snapshots":{"Snapshot":[{"CreationTime":"yesterday"}]}}`, `{"RequestId":"R","Snapshots":null}`,
+	} {
 		p := openWith(t, Config{AccessKey: "a", SecretKey: "b"}, answers(200, body))
 		for kind, list := range map[string]func() (int, error){
 			"instances": func() (int, error) {

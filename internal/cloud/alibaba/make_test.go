@@ -62,9 +62,12 @@ func TestRequestParameters(t *testing.T) {
 			return err
 		}, "CreateDisk ClientToken=tok DiskCategory=cloud_essd DiskName=web-1 Size=41 SnapshotId=s-1" + spelt + " ZoneId=z"},
 		{func(p *Provider) error {
-			_, err := p.RunInstance(t.Context(), cloud.NewInstance{Region: region, Zone: "z", Image: "m-1", Name: "web-1", Type: "ecs.g7.large", Network: "vsw-1/sg-1/sg-2", KeyName: "k", Tags: tags, Token: "tok"})
+			_, err := p.RunInstance(t.Context(), cloud.NewInstance{
+				Region: region, Zone: "z", Image: "m-1", Name: "web-1", Type: "ecs.g7.large", Network: "vsw-1/sg-1/sg-2", KeyName: "k", Tags: tags, Token: "tok",
+			})
 			return err
-		}, "RunInstances Amount=1 ClientToken=tok ImageId=m-1 InstanceName=web-1 InstanceType=ecs.g7.large KeyPairName=k SecurityGroupIds.1=sg-1 SecurityGroupIds.2=sg-2 SystemDisk.Category=cloud_essd" + spelt + " VSwitchId=vsw-1 ZoneId=z"},
+		}, "RunInstances Amount=1 ClientToken=tok ImageId=m-1 InstanceName=web-1 InstanceType=ecs.g7.large KeyPairName=k " +
+			"SecurityGroupIds.1=sg-1 SecurityGroupIds.2=sg-2 SystemDisk.Category=cloud_essd" + spelt + " VSwitchId=vsw-1 ZoneId=z"},
 		{func(p *Provider) error { return p.SetTags(t.Context(), ref(cloud.KindSnapshot, "s-1"), tags) }, "TagResources ResourceId.1=s-1 ResourceType=snapshot" + spelt},
 		{func(p *Provider) error {
 			return p.RemoveTags(t.Context(), ref(cloud.KindInstance, "i-1"), []string{"a", "b"})
@@ -112,7 +115,12 @@ func spell(t *testing.T, r *http.Request) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	action := r.Header["x-acs-action"][0]
+	action := ""
+	for k, v := range r.Header { // which the SDK writes in lower case
+		if http.CanonicalHeaderKey(k) == "X-Acs-Action" {
+			action = v[0]
+		}
+	}
 	if where := form.Get("RegionId"); where != region && action != "GetCallerIdentity" || r.URL.RawQuery != "" || r.Method != http.MethodPost {
 		t.Errorf("%s is a %s to %s about region %q, want a POST without a query about %s", action, r.Method, r.URL, where, region)
 	}

@@ -48,7 +48,10 @@ func TestSnapshotRules(t *testing.T) {
 	if got := list(u.must("DescribeSnapshots", args{"RegionId": there}), "Snapshots", "Snapshot"); len(got) != 0 {
 		t.Errorf("%v after its day: got %v, want it gone", passing, got)
 	}
-	u.refuse("IncorrectDestinationRegion", "CopySnapshot", args{"RegionId": here, "SnapshotId": f.AddSnapshot(here, Snapshot{}), "DestinationRegionId": here, "DestinationSnapshotName": "nn", "DestinationSnapshotDescription": "dd"})
+	u.refuse("IncorrectDestinationRegion", "CopySnapshot", args{
+		"RegionId": here, "SnapshotId": f.AddSnapshot(here, Snapshot{}), "DestinationRegionId": here, "DestinationSnapshotName": "nn",
+		"DestinationSnapshotDescription": "dd",
+	})
 }
 
 // TestFates: what is to fail fails, and what is to hang does.
