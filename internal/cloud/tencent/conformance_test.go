@@ -14,6 +14,7 @@ import (
 const (
 	account = "games"
 	region  = "ap-shanghai"
+	partner = "200000000002"
 )
 
 // open gives a provider that talks to the fake in process.
@@ -42,6 +43,9 @@ var actionsOf = map[string][]string{
 	"snapshot.delete": {"DeleteSnapshots"}, "image.create": {"DescribeInstances", "CreateImage"}, "image.delete": {"DeleteImages"},
 	"disk.create": {"CreateDisks"}, "instance.run": {"DescribeImages", "RunInstances"},
 	"tag.set": {"DescribeSnapshots", "TagResources"}, "tag.remove": {"DescribeSnapshots", "UnTagResources"},
+	"image.copy": {"SyncImages"}, "snapshot.copy": {"CopySnapshotCrossRegions"}, "image.share": {"ModifyImageSharePermission"},
+	"image.unshare": {"ModifyImageSharePermission"}, "image.shares": {"DescribeImageSharePermission"},
+	"instance.start": {"StartInstances"}, "instance.stop": {"StopInstances"}, "instance.delete": {"DescribeInstances", "TerminateInstances"},
 }
 
 // codeOf is a code of Tencent Cloud's for each class.
@@ -53,15 +57,22 @@ var codeOf = map[error]string{
 
 func TestConformance(t *testing.T) {
 	cloudtest.Run(t, cloudtest.Harness{
-		Can:  []cloud.Capability{cloud.Snapshots, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging},
+		Can: []cloud.Capability{
+			cloud.Snapshots, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging,
+			cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying,
+		},
 		Open: subject,
 	})
 }
 
 func subject(t *testing.T) cloudtest.Subject {
-	f := faketencent.New(faketencent.Options{SnapshotTime: time.Hour, ImageTime: time.Hour, DiskTime: time.Hour, InstanceTime: time.Hour})
+	f := faketencent.New(faketencent.Options{
+		Accounts: lender(""), SnapshotTime: time.Hour, ImageTime: time.Hour, DiskTime: time.Hour, InstanceTime: time.Hour,
+	})
 	p := open(t, f)
 	p.page = 3
+	other := openWith(t, Config{SecretID: "AKIDOTHER", SecretKey: "other", Transport: f.RoundTripper()})
+	other.account = "partner"
 	return cloudtest.Subject{
 		Provider: p, Account: account, Region: region, Zone: region + "-1", Slow: true, PageSize: 3,
 		Launch: func(t *testing.T, name string, dataDisks int, tags cloud.Tags) cloud.Instance {
@@ -73,7 +84,10 @@ func subject(t *testing.T) cloudtest.Subject {
 			}
 			return page.Items[0]
 		},
-		Settle:  func(_ *testing.T, ref cloud.Ref) { f.Settle(ref.Region, ref.ID, faketencent.Completes) },
+		Settle: func(_ *testing.T, ref cloud.Ref) {
+			f.Settle(ref.Region, ref.ID, faketencent.Completes)
+			f.In(partner).Settle(ref.Region, ref.ID, faketencent.Completes)
+		},
 		Unknown: unknown,
 		Provoke: func(_ *testing.T, op string, class error, after bool) {
 			actions := actionsOf[op]
@@ -91,6 +105,7 @@ func subject(t *testing.T) cloudtest.Subject {
 			t.Cleanup(func() { f.EditSnapshot(ref.Region, ref.ID, func(s *faketencent.Snapshot) { s.Locked = false }) })
 		},
 		InstanceType: "S5.MEDIUM4", Network: "vpc-1a2b3c4d/subnet-1a2b3c4d", LaunchTokens: true, DiskTokens: true, RequestIDs: true, ImagesStand: true,
+		Elsewhere: "ap-guangzhou", Partner: partner, Other: other, OtherAccount: "partner",
 	}
 }
 

@@ -37,7 +37,8 @@ const (
 func codes() map[string]meaning {
 	m := map[string]meaning{
 		"RequestLimitExceeded":                        {class: cloud.ErrThrottled},
-		"ResourceUnavailable.TooManyCreatingSnapshot": {class: cloud.ErrThrottled, after: time.Minute}, // everybody's together
+		"ResourceUnavailable.TooManyCreatingSnapshot": {class: cloud.ErrBusy, after: time.Minute}, // everybody's together
+		"InvalidDisk.SnapshotCreating":                {class: cloud.ErrBusy, after: 30 * time.Second},
 
 		"AuthFailure":                               {class: cloud.ErrDenied, remedy: fixKeys},
 		"AuthFailure.SignatureExpire":               {class: cloud.ErrDenied, remedy: fixClock},
@@ -53,6 +54,7 @@ func codes() map[string]meaning {
 
 		"UnsupportedRegion":                             {class: cloud.ErrUnsupported, remedy: fixRegion},
 		"InvalidRegion":                                 {class: cloud.ErrUnsupported, remedy: fixRegion},
+		"InvalidParameterValue.InvalidRegion":           {class: cloud.ErrUnsupported, remedy: "an image of another account is copied in its own region first, and from there on"},
 		"NoSuchProduct":                                 {class: cloud.ErrUnsupported, remedy: fixRegion},
 		"InvalidImageId.InShared":                       {class: cloud.ErrInUse, remedy: "take the sharing of the image back first"},
 		"UnsupportedOperation.SnapHasShared":            {class: cloud.ErrInUse, remedy: "take the sharing of the snapshot back first"},
@@ -71,12 +73,13 @@ func codes() map[string]meaning {
 		},
 		cloud.ErrInUse: {
 			"UnsupportedOperation.SnapshotHasBindedImage", "ResourceInUse", "ResourceBusy", "ResourceUnavailable.SnapshotCreating",
-			"ResourceUnavailable.DiskBackupCreating", "InvalidDisk.SnapshotCreating", "InvalidDisk.Busy", "MutexOperation.TaskRunning",
+			"ResourceUnavailable.DiskBackupCreating", "InvalidDisk.Busy", "MutexOperation.TaskRunning",
 			"OperationDenied.InstanceOperationInProgress", "TradeDealConflict",
 		},
 		cloud.ErrConflict: {
 			"InvalidImageName.Duplicate", // mostly our own earlier try: whoever asked looks again
 			"InvalidImageId.IncorrectState", "InvalidParameterValue.InvalidImageState", "FailedOperation.InvalidImageState", "InvalidSnapshot.NotSupported",
+			"ResourceInUse.CopySnapshotConflict", // it is being copied there, mostly by our own earlier try
 			"UnsupportedOperation.StateError", "InvalidParameter.InvalidClientToken", "FailedOperation.AccountAlreadyExists",
 		},
 		cloud.ErrDenied: {"UnsupportedOperation.InstancesProtected", "OperationDenied", "IpInBlacklist", "IpNotInWhitelist"},

@@ -18,18 +18,18 @@ func TestErrorClasses(t *testing.T) {
 			"InvalidImageId.NotFound", "InvalidSnapshotId.NotFound", "InvalidInstanceId.NotFound", "InvalidDiskId.NotFound", "ResourceNotFound.NotFound",
 			"InvalidAccountId.NotFound", "InvalidImageId.Malformed", "InvalidInstanceId.Malformed",
 		},
-		cloud.ErrThrottled: {"RequestLimitExceeded", "RequestLimitExceeded.UinLimitExceeded", "RequestLimitExceeded.GlobalRegionUinLimitExceeded", "ResourceUnavailable.TooManyCreatingSnapshot"},
+		cloud.ErrThrottled: {"RequestLimitExceeded", "RequestLimitExceeded.UinLimitExceeded", "RequestLimitExceeded.GlobalRegionUinLimitExceeded", "ResourceUnavailable.TooManyCreatingSnapshot", "InvalidDisk.SnapshotCreating"},
 		cloud.ErrTransient: {
 			"InternalError", "InternalServerError", "InternalError.TradeUnknownError", "InternalError.ComponentError", "ResourceInsufficient.CloudDiskUnavailable",
 			"ResourceInsufficient", "ResourcesSoldOut.SpecifiedInstanceType",
 		},
 		cloud.ErrInUse: {
 			"UnsupportedOperation.SnapshotHasBindedImage", "UnsupportedOperation.SnapHasShared", "InvalidImageId.InShared", "MutexOperation.TaskRunning",
-			"OperationDenied.InstanceOperationInProgress", "ResourceBusy", "ResourceInUse", "ResourceInUse.CopySnapshotConflict", "ResourceInUse.DiskMigrating",
-			"ResourceInUse.DiskRollbacking", "ResourceUnavailable.SnapshotCreating", "InvalidDisk.SnapshotCreating",
+			"OperationDenied.InstanceOperationInProgress", "ResourceBusy", "ResourceInUse", "ResourceInUse.DiskMigrating",
+			"ResourceInUse.DiskRollbacking", "ResourceUnavailable.SnapshotCreating",
 		},
 		cloud.ErrConflict: {
-			"InvalidImageName.Duplicate", "InvalidImageId.IncorrectState", "InvalidParameterValue.InvalidImageState", "FailedOperation.InvalidImageState",
+			"InvalidImageName.Duplicate", "InvalidImageId.IncorrectState", "InvalidParameterValue.InvalidImageState", "FailedOperation.InvalidImageState", "ResourceInUse.CopySnapshotConflict",
 			"UnsupportedOperation.InstanceStateStopping", "UnsupportedOperation.InstanceStateRescueMode",
 		},
 		cloud.ErrQuota: {

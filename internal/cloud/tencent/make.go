@@ -253,7 +253,7 @@ func (p *Provider) RunInstance(ctx context.Context, req cloud.NewInstance) (clou
 		if gone = i < 0; gone {
 			return nil
 		}
-		in.SystemDisk, in.DataDisks = drives(list[i])
+		in.SystemDisk, in.DataDisks = drives(list[i], req.Throwaway)
 		if text(list[i].ImageType) == "PUBLIC_IMAGE" && req.KeyName == "" {
 			in.LoginSettings = nil // there is no login to keep: CVM makes a password and sends it as a message
 		}
@@ -277,8 +277,9 @@ func (p *Provider) RunInstance(ctx context.Context, req cloud.NewInstance) (clou
 	return made, err
 }
 
-// drives are the disks of an instance that is made of an image, as large as they were.
-func drives(m *cvm.Image) (*cvm.SystemDisk, []*cvm.DataDisk) {
+// drives are the disks of an instance that is made of an image, as large as they were. Those of data stay when it ends,
+// unless it is thrown away.
+func drives(m *cvm.Image, throwaway bool) (*cvm.SystemDisk, []*cvm.DataDisk) {
 	var system *cvm.SystemDisk
 	var data []*cvm.DataDisk
 	for _, s := range m.SnapshotSet {
@@ -287,7 +288,7 @@ func drives(m *cvm.Image) (*cvm.SystemDisk, []*cvm.DataDisk) {
 		case text(s.DiskUsage) == systemDisk:
 			system = &cvm.SystemDisk{DiskSize: s.DiskSize} // of a type that the cloud has in stock
 		default:
-			data = append(data, &cvm.DataDisk{SnapshotId: s.SnapshotId, DiskSize: s.DiskSize, DiskType: common.StringPtr(usualDisk)})
+			data = append(data, &cvm.DataDisk{SnapshotId: s.SnapshotId, DiskSize: s.DiskSize, DiskType: common.StringPtr(usualDisk), DeleteWithInstance: &throwaway})
 		}
 	}
 	return system, data

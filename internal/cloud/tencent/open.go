@@ -64,12 +64,17 @@ type Provider struct {
 }
 
 var (
-	_ cloud.Provider    = (*Provider)(nil)
-	_ cloud.Snapshotter = (*Provider)(nil)
-	_ cloud.Imager      = (*Provider)(nil)
-	_ cloud.DiskMaker   = (*Provider)(nil)
-	_ cloud.Launcher    = (*Provider)(nil)
-	_ cloud.Tagger      = (*Provider)(nil)
+	_ cloud.Provider       = (*Provider)(nil)
+	_ cloud.Snapshotter    = (*Provider)(nil)
+	_ cloud.Imager         = (*Provider)(nil)
+	_ cloud.DiskMaker      = (*Provider)(nil)
+	_ cloud.Launcher       = (*Provider)(nil)
+	_ cloud.Tagger         = (*Provider)(nil)
+	_ cloud.ImageCopier    = (*Provider)(nil)
+	_ cloud.SnapshotCopier = (*Provider)(nil)
+	_ cloud.Sharer         = (*Provider)(nil)
+	_ cloud.Operator       = (*Provider)(nil)
+	_ cloud.Identifier     = (*Provider)(nil)
 )
 
 const (
@@ -172,7 +177,7 @@ func (p *Provider) call(ctx context.Context, op string, ref cloud.Ref, region st
 	return p.problem(ctx, op, ref, err, ex)
 }
 
-// Traits are CVM's and CBS's.
+// Traits are CVM's and CBS's. Copies carry no tags and take no token; how many may run at once is not said.
 func (p *Provider) Traits() cloud.Traits {
 	return cloud.Traits{
 		Cloud: "tencent", MaxTags: 50, MaxTagKey: 127, MaxTagValue: 255, ReservedTags: []string{"qcloud", "tencent", "project"},
