@@ -73,7 +73,8 @@ func (p copyPart) failures(there *inventory.Backup) int {
 }
 
 // copyName is the name of a copy: that of the original, and that it is a copy, so that one which a person makes under
-// the original's name is not taken for it.
+// the original's name is not taken for it. At most 60 characters, as every cloud takes: a copy that carries no tags is known
+// by its name alone.
 func copyName(p copyPart, backup string, try int) string {
 	name := slug(p.name, p.ref.ID, 80)
 	if mark := inventory.NameMark(backup); !strings.Contains(name, mark) {
@@ -85,6 +86,9 @@ func copyName(p copyPart, backup string, try int) string {
 	}
 	if try > 0 {
 		name += "-" + strconv.Itoa(try+1)
+	}
+	if over := len(name) - 60; over > 0 { // what tells it from others stands at its end
+		name = slug(name[over:], p.ref.ID, 60)
 	}
 	return name
 }

@@ -34,7 +34,7 @@ func (p *Provider) CopyImage(ctx context.Context, req cloud.NewCopy) (cloud.Imag
 	err := p.call(ctx, op, from, from.Region, func(ctx context.Context, c clients) error {
 		in := cvm.NewSyncImagesRequest()
 		in.ImageIds, in.DestinationRegions, in.ImageSetRequired = []*string{&from.ID}, []*string{&req.Region}, common.BoolPtr(true)
-		in.ImageName = optional(within(req.Name, nameLimit))
+		in.ImageName = optional(req.Name) // uncut, since it is all that the copy is known by
 		if req.Key != "" {
 			in.Encrypt, in.KmsKeyId = common.BoolPtr(true), &req.Key
 		}
@@ -73,7 +73,7 @@ func (p *Provider) CopySnapshot(ctx context.Context, req cloud.NewCopy) (cloud.S
 	var made cloud.Snapshot
 	err := p.call(ctx, op, from, from.Region, func(ctx context.Context, c clients) error {
 		in := cbs.NewCopySnapshotCrossRegionsRequest()
-		in.SnapshotId, in.DestinationRegions, in.SnapshotName = &from.ID, []*string{&req.Region}, optional(within(req.Name, nameLimit))
+		in.SnapshotId, in.DestinationRegions, in.SnapshotName = &from.ID, []*string{&req.Region}, optional(req.Name)
 		out, err := c.cbs.CopySnapshotCrossRegionsWithContext(ctx, in)
 		if err != nil {
 			return err
