@@ -113,7 +113,14 @@ func subject(t *testing.T) cloudtest.Subject {
 			}
 			f.SetFault(once(&fakealibaba.Fault{Code: code.code, HTTPStatus: code.status, After: after}, actions...))
 		},
-		Requests:     f.Calls,
+		Requests: f.Calls,
+		Lock: func(t *testing.T, ref cloud.Ref) {
+			if ref.Kind != cloud.KindSnapshot {
+				t.Skip("ECS locks snapshots only")
+			}
+			f.EditSnapshot(ref.Region, ref.ID, func(s *fakealibaba.Snapshot) { s.LockEnds = time.Now().Add(time.Hour) })
+			t.Cleanup(func() { f.EditSnapshot(ref.Region, ref.ID, func(s *fakealibaba.Snapshot) { s.LockEnds = time.Time{} }) })
+		},
 		Dispose:      func(_ *testing.T, ref cloud.Ref) { f.Remove(ref.Region, ref.ID) },
 		InstanceType: "ecs.g7.large", Network: "vsw-" + region + "-a/sg-" + region, LaunchTokens: true, DiskTokens: true, RequestIDs: true,
 		ImagesStand: true, Elsewhere: elsewhere, Key: "key-there", WrongKey: "key-here",

@@ -18,5 +18,5 @@
 //     are written right after it is made; the same token finds the same group, so that whoever was cut off goes on there.
 //   - DeleteSnapshot of an unknown id succeeds, so the snapshot is looked at first.
 //   - An image is ready when it is Available and Usable.
-//   - A listing of snapshots does not tell that one is locked; to delete such a one is refused by ECS.
+//   - A listing of snapshots does not tell that one is locked: the locks are listed beside it; see snapshots.go.
 package alibaba

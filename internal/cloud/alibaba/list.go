@@ -92,62 +92,6 @@ func (p *Provider) diskPage(ctx context.Context, ask question, cursor string) ([
 	return out.Disks.Disk, out.NextToken, nil
 }
 
-// Snapshots lists one page, those of snapshot policies too.
-func (p *Provider) Snapshots(ctx context.Context, q cloud.Query, cursor string) (cloud.Page[cloud.Snapshot], error) {
-	ask, some, err := p.listed(ctx, cloud.KindSnapshot, q)
-	if err != nil || !some {
-		return cloud.Page[cloud.Snapshot]{}, err
-	}
-	ask.params.set("SnapshotIds", jsonIDs(q.IDs))
-	if narrow(q.Tags) {
-		ask.params.tags(q.Tags)
-	}
-	snapshots, next, err := p.snapshotPage(ctx, ask, cursor)
-	if err != nil {
-		return cloud.Page[cloud.Snapshot]{}, err
-	}
-	out := cloud.Page[cloud.Snapshot]{Next: next}
-	for i := range snapshots {
-		if s := p.snapshot(q.Region, &snapshots[i]); s.Tags.Contains(q.Tags) {
-			out.Items = append(out.Items, s)
-		}
-	}
-	return out, nil
-}
-
-// snapshotsByID reads all of a few, over as many pages as they come on.
-func (p *Provider) snapshotsByID(ctx context.Context, ask question, ids []string) ([]wireSnapshot, error) {
-	var all []wireSnapshot
-	for token := ""; ; {
-		ask.params = params{"SnapshotIds": jsonIDs(ids)}
-		snapshots, next, err := p.snapshotPage(ctx, ask, token)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, snapshots...)
-		if next == "" || next == token {
-			return all, nil
-		}
-		token = next
-	}
-}
-
-func (p *Provider) snapshotPage(ctx context.Context, ask question, cursor string) ([]wireSnapshot, string, error) {
-	var out struct {
-		Snapshots *struct{ Snapshot []wireSnapshot }
-		NextToken string
-	}
-	ask.action = "DescribeSnapshots"
-	ask.params.set("NextToken", cursor)["MaxResults"] = strconv.Itoa(pageSize)
-	if err := p.ask(ctx, ask, &out); err != nil {
-		return nil, "", err
-	}
-	if out.Snapshots == nil {
-		return nil, "", p.unclear(ask, "snapshots")
-	}
-	return out.Snapshots.Snapshot, out.NextToken, nil
-}
-
 // everyStatus has to be asked for: without it ECS lists the images that are Available and no others.
 const everyStatus = "Creating,Waiting,Available,UnAvailable,CreateFailed,Deprecated"
 

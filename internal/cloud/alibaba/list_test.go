@@ -255,6 +255,51 @@ func TestSnapshotNouns(t *testing.T) {
 	}
 }
 
+// TestLockedSnapshots are told in listings long and short; a region without any costs one request more, and an account that
+// may not ask is told of none.
+func TestLockedSnapshots(t *testing.T) {
+	for _, o := range []fakealibaba.Options{{}, {PageSize: 2}} {
+		f := fakealibaba.New(o)
+		var ids []string
+		for range 7 {
+			ids = append(ids, f.AddSnapshot(region, fakealibaba.Snapshot{}))
+		}
+		p := open(t, f)
+		c := cloud.NewClient(account, p)
+		locked := func(q cloud.Query) (out []string) {
+			for _, s := range every(t, c.Snapshots(t.Context(), q)) {
+				if s.Locked {
+					out = append(out, s.Ref.ID)
+				}
+			}
+			return out
+		}
+		if got, n := locked(cloud.Query{Region: region}), f.Count("DescribeLockedSnapshots"); len(got) != 0 || n != 1 {
+			t.Errorf("without locks: got %v after asking %d times, want none after one", got, n)
+		}
+		f.EditSnapshot(region, ids[1], func(s *fakealibaba.Snapshot) { s.LockEnds = time.Now().Add(time.Hour) })
+		f.EditSnapshot(region, ids[4], func(s *fakealibaba.Snapshot) { s.LockEnds = time.Now().Add(time.Hour) })
+		f.EditSnapshot(region, ids[5], func(s *fakealibaba.Snapshot) { s.LockEnds = time.Now().Add(-time.Hour) })
+		for _, q := range []cloud.Query{{Region: region}, {Region: region, IDs: ids}} {
+			if got, want := locked(q), []string{ids[1], ids[4]}; !slices.Equal(got, want) {
+				t.Errorf("locked of %+v: got %v, want %v", q, got, want)
+			}
+		}
+		f.Deny("DescribeLockedSnapshots")
+		if got := locked(cloud.Query{Region: region}); len(got) != 0 {
+			t.Errorf("locked, without the right to ask: got %v, want none", got)
+		}
+		f.Allow("DescribeLockedSnapshots")
+		f.SetFault(once(&fakealibaba.Fault{Code: "Throttling.User"}, "DescribeLockedSnapshots"))
+		if page, err := p.Snapshots(t.Context(), cloud.Query{Region: region}, ""); !errors.Is(err, cloud.ErrThrottled) || len(page.Items) != 0 {
+			t.Errorf("while the locks cannot be told: got %d items and %v, want ErrThrottled", len(page.Items), err)
+		}
+		if _, err := p.Snapshots(t.Context(), cloud.Query{Region: region}, "anything"); err == nil {
+			t.Error("a cursor that is not one: got no error, want one")
+		}
+	}
+}
+
 // TestAnswersThatSayNothing are never a listing of nothing.
 func TestAnswersThatSayNothing(t *testing.T) {
 	for _, body := range []string{
