@@ -20,6 +20,11 @@ type class struct {
 	next   retain.Rule // once a backup was made from the instance as it is now
 	fresh  bool        // rule is next
 	takes  bool        // backups are made of them
+	copied bool        // these are copies of what is made of another class
+	to     []*class    // of those that are copied: the copies
+	top    time.Time   // of the newest complete backup, held or not: what is older is not copied here
+	stay   bool        // nothing complete goes, since it may not be copied yet
+	pinned []string    // ids of what stays until it is copied
 	batch  int         // in which part of a slot
 	born   time.Time   // zero, or no slot before this
 	dirty  bool        // to be judged anew
@@ -47,9 +52,11 @@ type weight struct {
 
 // take puts a backup of today where it belongs.
 func (c *class) take(w *walker, e *existing) {
-	c.source, c.place = e.Source, e.Place
 	if e.Standing == inventory.Complete && (c.newest == nil || e.Time.After(c.newest.Time)) {
 		c.newest = e.Backup
+	}
+	if e.Standing == inventory.Complete && e.At().After(c.top) {
+		c.top = e.At()
 	}
 	switch {
 	case e.Hold != "":
@@ -113,9 +120,36 @@ func (c *class) clean(e *existing) {
 	c.dirty = true
 }
 
+// copy makes a copy of a backup of today.
+func (c *class) copy(w *walker, of plan.Copying) {
+	e := &existing{
+		Backup: &inventory.Backup{ID: of.Original.ID, Place: of.To, Policy: of.Original.Policy, Source: of.Original.Source, Slot: of.Original.Slot, Time: of.Original.At(), Standing: inventory.Complete, Copied: true},
+		lane:   w.lane(laneKey{w.o.Policy.Name, of.To, kindOf(of.Original)}), size: sizeOf(of.Original), class: c, made: true,
+	}
+	c.items = append(c.items, item{at: e.Time, id: e.ID, olds: []*existing{e}})
+	slices.SortFunc(c.items, byAge)
+	e.lane.make(w.at, e.size.times(1))
+	w.total++
+	if e.Time.After(c.top) {
+		c.top = e.Time
+		if !c.fresh { // what it was selected by went along
+			c.newest = of.Original
+			c.rule = w.o.Rule(of.Original.Source, of.To, of.Original)
+		}
+	}
+	c.dirty = true
+}
+
 // grow makes one backup of each source.
 func (c *class) grow(w *walker) {
 	it := item{at: w.at, id: plan.SlotText(w.at)}
+	if c.copied {
+		it.at = w.slotted // a copy is as old as its slot, whenever it was made
+		if !it.at.After(c.top) {
+			return
+		}
+		c.top = it.at
+	}
 	at, _ := slices.BinarySearchFunc(c.items, it, byAge)
 	c.items = slices.Insert(c.items, at, it)
 	for _, p := range c.per {
@@ -148,6 +182,9 @@ func (c *class) judge(w *walker) {
 	for i, v := range w.judge.Apply(c.rule, w.items) {
 		if v.Keep {
 			oldestKept = v.Item.Time
+			continue
+		}
+		if c.stay || slices.Contains(c.pinned, v.Item.ID) {
 			continue
 		}
 		c.leave(w, &c.items[n-1-i], reasons(v))
@@ -204,6 +241,7 @@ func (c *class) join(o *class) {
 	for i := range c.items {
 		c.items[i].olds = append(c.items[i].olds, o.items[i].olds...)
 	}
+	c.to = append(c.to, o.to...)
 	for _, p := range o.per {
 		i := slices.IndexFunc(c.per, func(x weight) bool { return x.lane == p.lane })
 		if i < 0 {
@@ -218,7 +256,7 @@ func (c *class) join(o *class) {
 // counts than a rule can see: its hour on the wall clock and, where ages count and slots are at full minutes, its minute.
 func (c *class) key(minutes bool) (string, bool) {
 	n := len(c.items)
-	if !c.takes || c.dirty || len(c.broken)+len(c.extra) > 0 || !c.fresh {
+	if !c.takes && !c.copied || c.dirty || len(c.pinned) > 0 || len(c.broken)+len(c.extra) > 0 || !c.fresh {
 		return "", false
 	}
 	r := c.rule
@@ -229,6 +267,13 @@ func (c *class) key(minutes bool) (string, bool) {
 	}
 	number(int64(r.Within))
 	number(c.born.Unix())
+	if c.copied {
+		number(c.top.UnixNano())
+	}
+	if c.stay {
+		b = append(b, 4)
+	}
+	b = append(b, c.place.String()...)
 	exact := r.Within > 0 && (!minutes || r.Within%time.Minute != 0)
 	zone := r.Location
 	if zone == nil {

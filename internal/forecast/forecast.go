@@ -282,18 +282,22 @@ func (m *maker) look() {
 func backupKey(b *inventory.Backup) string { return b.ID + " " + b.Place.String() }
 
 // assumptions are what a forecast cannot know.
-func assumptions() []string {
-	return []string{
+func assumptions(outlooks []*plan.Outlook) []string {
+	out := []string{
 		"instances neither come nor go, and keep their tags and disks",
 		"nobody holds, releases or deletes a backup by hand",
 		"every backup succeeds, and all of a slot are complete at their slot",
 		"sizes and costs are an upper bound: they count each backup in full, and clouds store snapshots incrementally",
 	}
+	if slices.ContainsFunc(outlooks, func(o *plan.Outlook) bool { return len(o.Policy.Backup.Copies) > 0 }) {
+		out = append(out, "copies are complete with their originals, however many the cloud copies at once, and traffic between regions is not counted")
+	}
+	return out
 }
 
 func (m *maker) result() Forecast {
 	f := Forecast{
-		Format: 1, From: m.in.Now, Until: m.until, Breakers: m.trips, Deletes: m.deletes, Findings: m.findings, Assumptions: assumptions(),
+		Format: 1, From: m.in.Now, Until: m.until, Breakers: m.trips, Deletes: m.deletes, Findings: m.findings, Assumptions: assumptions(m.outlooks),
 		Policies: []Policy{},
 	}
 	slices.SortStableFunc(f.Deletes, compareDeletions)

@@ -151,6 +151,15 @@ func (o *oracle) do(now time.Time, a plan.Action) {
 			Ref:  cloud.Ref{Account: a.Place.Account, Region: a.Place.Region, Kind: cloud.KindImage, ID: fmt.Sprintf("ami-new-%06d", o.made)},
 			Name: a.Image.Name, Size: 1 << 30, State: cloud.StateReady, Snapshots: []string{on}, Tags: a.Image.Tags, CreatedAt: now,
 		})
+	case plan.CopySnapshot:
+		snapshot(a.Copy.Name, "", a.Copy.Tags)
+	case plan.CopyImage:
+		on := snapshot("", "", nil)
+		o.made++
+		w.Images = append(w.Images, cloud.Image{
+			Ref:  cloud.Ref{Account: a.Place.Account, Region: a.Place.Region, Kind: cloud.KindImage, ID: fmt.Sprintf("ami-new-%06d", o.made)},
+			Name: a.Copy.Name, Size: 1 << 30, State: cloud.StateReady, Snapshots: []string{on}, Tags: a.Copy.Tags, CreatedAt: now,
+		})
 	case plan.DeleteSnapshot:
 		w.Snapshots = slices.DeleteFunc(w.Snapshots, func(s cloud.Snapshot) bool { return s.Ref == a.Target })
 	case plan.DeleteImage:

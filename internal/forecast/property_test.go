@@ -26,11 +26,16 @@ func rulesOf(t rapid.TB, text string) policy.Rules {
 // drawRules draws one to three policies.
 func drawRules(t *rapid.T) policy.Rules {
 	var b strings.Builder
-	b.WriteString("accounts:\n  web: { cloud: aws, regions: [us-east-1, eu-west-1] }\n  lab: { cloud: openstack, regions: [one] }\npolicies:\n")
+	b.WriteString("accounts:\n  web: { cloud: aws, regions: [us-east-1, eu-west-1, ap-south-1] }\n  lab: { cloud: openstack, regions: [one] }\npolicies:\n")
 	pick := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(t, label) }
 	for i := range rapid.IntRange(1, 3).Draw(t, "policies") {
 		fmt.Fprintf(&b, "  p%d:\n    backup:\n", i)
-		fmt.Fprintf(&b, "      select:   %s\n", pick("select", `{ accounts: [web, lab] }`, `{ tags: { daily: "*" } }`, `{ accounts: [web], except: { tags: { role: scratch } } }`, `{ accounts: [web, lab], regions: [eu-west-1, one] }`))
+		sel := pick("select", `{ accounts: [web, lab] }`, `{ tags: { daily: "*" } }`, `{ accounts: [web], except: { tags: { role: scratch } } }`, `{ accounts: [web, lab], regions: [eu-west-1, one] }`,
+			`{ accounts: [web], regions: [us-east-1] }`)
+		fmt.Fprintf(&b, "      select:   %s\n", sel)
+		if strings.Contains(sel, "[web]") {
+			b.WriteString(pick("copies", "", "      copies:   [{ to: web/eu-west-1, keep: { last: 2 } }]\n", "      copies:   [{ to: web/eu-west-1, keep: { daily: 2, last: { from-tag: daily, default: 3 } } }, { to: web/ap-south-1, keep: { within: 50h } }]\n"))
+		}
 		fmt.Fprintf(&b, "      schedule: %s\n", pick("schedule",
 			`{ cron: "0 2 * * *", time-zone: Europe/Berlin, catch-up: 6h }`, `{ cron: "30 2 * * *", time-zone: America/New_York }`, `{ cron: "0 0 * * *" }`,
 			`{ cron: "0 */6 * * *", catch-up: 20h }`, `{ every: 5h }`, `{ every: 3630s, catch-up: 1m }`, `{ cron: "15 3 * * 1" , time-zone: Australia/Lord_Howe}`, `{ cron: "0 * * * *", time-zone: Asia/Kolkata }`))
@@ -48,18 +53,24 @@ func drawRules(t *rapid.T) policy.Rules {
 	return rulesOf(t, b.String())
 }
 
+func places() []cloud.Place {
+	return []cloud.Place{place("web", "us-east-1"), place("web", "eu-west-1"), place("lab", "one"), place("web", "ap-south-1")}
+}
+
 func place(account, region string) cloud.Place { return cloud.Place{Account: account, Region: region} }
 
 // emptyWorld has seen everything but what is said.
 func emptyWorld(unseen ...cloud.Scope) *inventory.World {
 	w := &inventory.World{
 		Accounts: map[string]inventory.Account{
-			"web": {Name: "web", Capabilities: []cloud.Capability{cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.Tagging}, Traits: cloud.Traits{Cloud: "aws", MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ImageHasDisks: true}},
+			"web": {Name: "web", Capabilities: []cloud.Capability{cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.Tagging, cloud.ImageCopies, cloud.SnapshotCopies}, Traits: cloud.Traits{
+				Cloud: "aws", MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ImageHasDisks: true, ImageCopies: cloud.CopyTraits{Tags: true}, SnapshotCopies: cloud.CopyTraits{Tags: true},
+			}},
 			"lab": {Name: "lab", Capabilities: []cloud.Capability{cloud.Snapshots, cloud.ImageMaking, cloud.Tagging}, Traits: cloud.Traits{Cloud: "openstack", MaxTags: 50, MaxTagKey: 128, MaxTagValue: 256, ImageHasDisks: true}},
 		},
 		Looks: map[cloud.Scope]inventory.Look{},
 	}
-	for _, p := range []cloud.Place{place("web", "us-east-1"), place("web", "eu-west-1"), place("lab", "one")} {
+	for _, p := range places() {
 		for _, k := range cloud.Kinds() {
 			w.Looks[cloud.Scope{Account: p.Account, Region: p.Region, Kind: k}] = inventory.Look{SeenAt: time.Unix(1, 0)}
 		}
@@ -72,7 +83,7 @@ func emptyWorld(unseen ...cloud.Scope) *inventory.World {
 
 // drawWorld draws instances, and backups in every standing and at odd times; of some backups the source is gone.
 func drawWorld(t *rapid.T, rules policy.Rules, now time.Time) *inventory.World {
-	places := []cloud.Place{place("web", "us-east-1"), place("web", "eu-west-1"), place("lab", "one")}
+	places := places()
 	w := emptyWorld()
 	if rapid.IntRange(0, 5).Draw(t, "unseen") == 0 {
 		p := rapid.SampledFrom(places).Draw(t, "unseen place")
@@ -110,7 +121,7 @@ func drawWorld(t *rapid.T, rules policy.Rules, now time.Time) *inventory.World {
 				// Never at a slot's own second: that the same backup is made twice is what the intent log prevents.
 				at := now.Truncate(10 * time.Second).Add(-time.Duration(rapid.IntRange(-720, 6*60*24*20).Draw(t, "before"))*10*time.Second + 7777*time.Millisecond)
 				if !seen[at] {
-					drawBackup(t, w, pol, name, inst, at)
+					drawBackup(t, w, pol, name, inst, at, rapid.IntRange(0, 2).Draw(t, "copied") == 0)
 				}
 				seen[at] = true
 			}
@@ -120,7 +131,7 @@ func drawWorld(t *rapid.T, rules policy.Rules, now time.Time) *inventory.World {
 	return w
 }
 
-func drawBackup(t *rapid.T, w *inventory.World, pol policy.Policy, name string, inst cloud.Instance, at time.Time) {
+func drawBackup(t *rapid.T, w *inventory.World, pol policy.Policy, name string, inst cloud.Instance, at time.Time, copied bool) {
 	id := plan.BackupID(name, inst.Ref, plan.SlotText(at))
 	by := inst.Tags.Keep(func(tag cloud.Tag) bool { return tag.Key == "daily" && rapid.IntRange(0, 6).Draw(t, "by") > 0 })
 	if rapid.IntRange(0, 9).Draw(t, "by other") == 0 {
@@ -135,13 +146,27 @@ func drawBackup(t *rapid.T, w *inventory.World, pol policy.Policy, name string, 
 	case 1:
 		tags = tags.Without(cloud.TagPolicy)
 	}
+	where := inst.Ref.Place()
+	if copied && where.Account == "web" {
+		where.Region = rapid.SampledFrom([]string{"eu-west-1", "ap-south-1"}).Draw(t, "copied to")
+	}
+	copied = where != inst.Ref.Place()
 	ref := func(kind cloud.Kind, n int) cloud.Ref {
-		return cloud.Ref{Account: inst.Ref.Account, Region: inst.Ref.Region, Kind: kind, ID: fmt.Sprintf("%s-%s-%s-%d", kind, id, at.Format("150405"), n)}
+		return cloud.Ref{Account: where.Account, Region: where.Region, Kind: kind, ID: fmt.Sprintf("%s-%s-%s-%d", kind, id, at.Format("150405"), n)}
 	}
 	standing := rapid.SampledFrom([]string{"complete", "complete", "complete", "complete", "failed", "damaged", "working", "doubled", "foreign"}).Draw(t, "standing")
 	state := map[string]cloud.State{"failed": cloud.StateFailed, "working": cloud.StateWorking}[standing]
 	if state == 0 {
 		state = cloud.StateReady
+	}
+	if copied {
+		tags = tags.With(cloud.TagCopy, inventory.CopyMark(where, ""))
+		if rapid.Bool().Draw(t, "original is there") {
+			if standing == "failed" || standing == "damaged" { // these would be copied again
+				return
+			}
+			drawBackup(t, w, pol, name, inst, at, false)
+		}
 	}
 	if pol.Backup != nil && pol.Backup.Method == policy.MethodImage {
 		s := cloud.Snapshot{Ref: ref(cloud.KindSnapshot, 0), State: state, Tags: tags, CreatedAt: at, Size: 5 << 30}
@@ -161,6 +186,9 @@ func drawBackup(t *rapid.T, w *inventory.World, pol policy.Policy, name string, 
 		tags = tags.With(cloud.TagParts, fmt.Sprint(parts+1))
 	}
 	for d := range parts {
+		if copied {
+			tags = tags.With(cloud.TagCopy, inventory.CopyMark(where, inst.Disks[d].Disk))
+		}
 		w.Snapshots = append(w.Snapshots, cloud.Snapshot{Ref: ref(cloud.KindSnapshot, d), Name: "x-" + id, Disk: inst.Disks[d].Disk, State: state, Tags: tags, CreatedAt: at, Size: 3 << 30})
 	}
 	switch standing {

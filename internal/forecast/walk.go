@@ -19,6 +19,7 @@ type existing struct {
 	lane  *lane
 	size  size
 	class *class
+	made  bool // by the forecast: a copy of a backup of today
 	told  bool // that the breaker stops it
 }
 
@@ -46,14 +47,17 @@ type walker struct {
 	minutes bool // slots are at full minutes
 
 	at      time.Time
-	all     []*class // every one
-	takers  []*class // those of which backups are made
-	total   int      // backups that the breaker counts
+	slotted time.Time // the slot that is made
+	all     []*class  // every one
+	takers  []*class  // those of which backups are made
+	total   int       // backups that the breaker counts
 	waiting []goer
 	crowds  map[crowd]amount
-	crowded int  // backups in crowds
-	stuck   int  // wanted to go, and something else stands on them
-	begun   bool // a plan was made, so that adopting is over
+	crowded int      // backups in crowds
+	stuck   int      // wanted to go, and something else stands on them
+	begun   bool     // a plan was made, so that adopting is over
+	due     []*class // copies of what was made last
+	first   []func() // the copies of today's backups
 	trip    *Trip
 }
 
@@ -64,9 +68,9 @@ func (m *maker) walk(o *plan.Outlook) {
 	p := m.policy(o.Policy.Name)
 	p.Instances = len(o.Instances())
 	m.findings = append(m.findings, o.Findings...)
-	first := w.begin()
+	first, due := w.begin()
 	w.judgeAll(w.all)
-	w.slot(m.in.Now, first)
+	w.slot(m.in.Now, due, first)
 	w.merge()
 	today := m.day(m.in.Now)
 	for slot := range w.rule.When.Slots(m.in.Now, m.until.Add(-time.Nanosecond)) {
@@ -77,48 +81,71 @@ func (m *maker) walk(o *plan.Outlook) {
 			today = d
 			w.merge()
 		}
-		w.slot(slot, w.batches(slot))
+		w.slot(slot, slot, w.batches(slot))
 	}
 	if w.trip != nil {
 		m.trips = append(m.trips, *w.trip)
 	}
 }
 
-// begin makes a class of each source. It gives the batches of those that a slot before now still wants.
-func (w *walker) begin() [][]*class {
+// begin makes a class of each source and place. It gives the batches of those that a slot before now still wants, and
+// which slot.
+func (w *walker) begin() (batches [][]*class, of time.Time) {
 	type key struct {
 		source string
 		place  cloud.Place
 	}
 	made := map[key]*class{}
-	of := func(source string, place cloud.Place) *class {
+	classOf := func(source string, place cloud.Place) *class {
 		c := made[key{source, place}]
 		if c == nil {
-			c = &class{dirty: true, next: w.o.Rule(source, place, nil)}
+			c = &class{source: source, place: place, dirty: true, next: w.o.Rule(source, place, nil)}
 			made[key{source, place}] = c
 			w.all = append(w.all, c)
 		}
 		return c
 	}
-	have := map[string]*inventory.Backup{}
+	have, whole := map[string]*inventory.Backup{}, map[*inventory.Backup]bool{}
+	for _, c := range w.o.Copies() {
+		whole[c.There] = c.There != nil && c.There.Standing != inventory.Failed
+	}
 	for _, b := range w.o.Backups {
 		e := &existing{Backup: b, lane: w.exists(b), size: sizeOf(b)}
-		if !w.o.Sees(b.Place) {
+		if !w.o.Sees(b.Place) || !w.o.Belongs(b) {
 			continue
+		}
+		if whole[b] { // what lacks of it is copied by the first plan
+			clone := *b
+			clone.Standing = inventory.Complete
+			e.Backup = &clone
 		}
 		w.total++
 		have[backupKey(b)] = b
-		c := of(b.Source, b.Place)
+		c := classOf(b.Source, b.Place)
 		e.class = c
 		c.take(w, e)
 	}
 	for _, c := range w.all {
 		c.rule = w.o.Rule(c.source, c.place, c.newest)
 	}
+	for _, copying := range w.o.Copies() {
+		if whole[copying.There] {
+			continue
+		}
+		home, away := classOf(copying.Original.Source, copying.Original.Place), classOf(copying.Original.Source, copying.To)
+		home.pinned = append(home.pinned, copying.Original.ID)
+		w.first = append(w.first, func() {
+			home.pinned, home.dirty = nil, true
+			if copying.There != nil {
+				away.again(w, copying.There)
+			}
+			away.copy(w, copying)
+		})
+	}
 	slot, due := w.rule.When.Newest(w.in.Now, w.rule.CatchUp)
 	var first []*class
 	for i, inst := range w.o.Instances() {
-		c := of(inst.Ref.Source(), inst.Ref.Place())
+		c := classOf(inst.Ref.Source(), inst.Ref.Place())
 		if c.newest == nil {
 			c.rule = c.next
 		}
@@ -135,6 +162,18 @@ func (w *walker) begin() [][]*class {
 		}
 		c.per = []weight{{w.lane(laneKey{w.o.Policy.Name, inst.Ref.Place(), kind}), w.next(inst, w.rule.Method).times(1)}}
 		w.takers = append(w.takers, c)
+		for _, to := range w.o.Targets(inst.Ref.Place()) {
+			t := classOf(inst.Ref.Source(), to)
+			if t.newest == nil {
+				t.rule = t.next
+			}
+			t.copied = true
+			if at := w.o.Loose(inst.Ref.Source(), to); at.After(t.top) {
+				t.top = at
+			}
+			t.per = []weight{{w.lane(laneKey{w.o.Policy.Name, to, kind}), w.next(inst, w.rule.Method).times(1)}}
+			c.to = append(c.to, t)
+		}
 		if !due {
 			continue
 		}
@@ -145,7 +184,10 @@ func (w *walker) begin() [][]*class {
 			c.again(w, old)
 		}
 	}
-	return chunked(first, w.rule.Limits.AtOnce)
+	for _, c := range w.all {
+		c.stay = c.place == placeOf(c.source) && w.o.Waits(c.place)
+	}
+	return chunked(first, w.rule.Limits.AtOnce), slot
 }
 
 // chunked cuts a list into parts of n; n zero means one part.
@@ -174,21 +216,49 @@ func (w *walker) batches(slot time.Time) [][]*class {
 }
 
 // slot plans, makes and plans again, until nothing changes any more.
-func (w *walker) slot(at time.Time, batches [][]*class) {
-	w.at = at
+func (w *walker) slot(at, of time.Time, batches [][]*class) {
+	w.at, w.slotted = at, of
 	for _, batch := range batches {
 		changed := w.expire()
+		changed = w.copies() || changed
 		for _, c := range batch {
 			c.grow(w)
+			w.due = append(w.due, c.to...)
 		}
 		if changed {
 			batch = w.all
 		}
 		w.judgeAll(batch)
 	}
-	for w.expire() {
+	for {
+		changed := w.expire()
+		if !w.copies() && !changed {
+			return
+		}
 		w.judgeAll(w.all)
 	}
+}
+
+// copies makes the copies of what there was when the plan was made, and says whether there was any.
+func (w *walker) copies() bool {
+	some := len(w.first)+len(w.due) > 0
+	for _, first := range w.first {
+		first()
+	}
+	for _, c := range w.due {
+		c.grow(w)
+	}
+	w.first, w.due = nil, nil
+	return some
+}
+
+// placeOf is where a source is.
+func placeOf(source string) cloud.Place {
+	parts := strings.SplitN(source, "/", 3)
+	if len(parts) != 3 {
+		return cloud.Place{}
+	}
+	return cloud.Place{Account: parts[0], Region: parts[1]}
 }
 
 func (w *walker) judgeAll(list []*class) {
@@ -254,7 +324,9 @@ func (w *walker) remove(g goer, day int) {
 	g.lane.drop(w.at, g.size.times(1))
 	g.lane.reason(day, 1, g.why)
 	w.total--
-	w.deletes = append(w.deletes, w.deletion(g))
+	if !g.made {
+		w.deletes = append(w.deletes, w.deletion(g))
+	}
 }
 
 func (w *walker) deletion(g goer) Deletion {
@@ -271,7 +343,7 @@ func (w *walker) stop(n int, why string) {
 	}
 	w.trip.Most = max(w.trip.Most, n)
 	for _, g := range w.waiting {
-		if !g.told && !g.parts {
+		if !g.told && !g.parts && !g.made {
 			g.told = true
 			w.trip.Stops = append(w.trip.Stops, w.deletion(g))
 		}
@@ -292,9 +364,24 @@ func (w *walker) merge() {
 	if len(w.takers) < 2 {
 		return
 	}
+	kept := w.alike(w.takers)
+	if len(kept) == len(w.takers) {
+		return
+	}
+	w.all = slices.DeleteFunc(w.all, func(c *class) bool { return c.takes || c.copied })
+	w.all = append(w.all, kept...)
+	for _, c := range kept { // copies are alike only when their originals are: they are made together
+		c.to = w.alike(c.to)
+		w.all = append(w.all, c.to...)
+	}
+	w.takers = kept
+}
+
+// alike joins those of the classes that are alike, and gives those that are left.
+func (w *walker) alike(list []*class) []*class {
 	known := map[string]*class{}
 	var kept []*class
-	for _, c := range w.takers {
+	for _, c := range list {
 		key, ok := c.key(w.minutes)
 		if !ok {
 			kept = append(kept, c)
@@ -307,11 +394,7 @@ func (w *walker) merge() {
 		known[key] = c
 		kept = append(kept, c)
 	}
-	if len(kept) < len(w.takers) {
-		w.all = slices.DeleteFunc(w.all, func(c *class) bool { return c.takes })
-		w.all = append(w.all, kept...)
-		w.takers = kept
-	}
+	return kept
 }
 
 // readySize is what a complete backup needs.

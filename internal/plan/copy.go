@@ -47,11 +47,27 @@ func (m *maker) copies(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 		}
 		for _, to := range pol.Backup.Copies {
 			if to.To != key.place {
-				c.source(to, key, bySource[key], bySource[sourceKey{key.source, to.To}])
+				c.source(to, key, bySource[key], m.at(to.To, bySource[key], bySource[sourceKey{key.source, to.To}]))
 			}
 		}
 	}
 	c.begin()
+}
+
+// at adds to the backups in a place those copies whose policy tag a person took off: they are there all the same.
+func (m *maker) at(place cloud.Place, here, there []*inventory.Backup) []*inventory.Backup {
+	if m.loose == nil {
+		m.loose = map[Spot]*inventory.Backup{}
+		for _, b := range m.byPolicy[""] {
+			m.loose[spot(b)] = b
+		}
+	}
+	for _, b := range here {
+		if l := m.loose[Spot{b.ID, place}]; l != nil {
+			there = append(slices.Clip(there), l)
+		}
+	}
+	return there
 }
 
 // source plans the copies of one source's backups to one place. here are its backups, there those of them and of others

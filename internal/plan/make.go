@@ -127,6 +127,7 @@ type maker struct {
 	busy     map[Spot]string // Memory.Busy, and what is seen to have been restored lately
 	running  map[lane]int    // copies on their way
 	bare     map[bareKey]thing
+	loose    map[Spot]*inventory.Backup // that belong to no policy any more
 
 	judge *retain.Judge
 	items []retain.Item // used again for each source
