@@ -202,7 +202,7 @@ func (ex *exchange) read(out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(ex.body, out); err != nil {
-		return &answerError{ex}
+		return fmt.Errorf("the answer to %s cannot be read: %w", ex.action, err)
 	}
 	return nil
 }

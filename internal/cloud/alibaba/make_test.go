@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
 	"github.com/stint-cloud/stint/internal/cloud/alibaba/fakealibaba"
@@ -204,6 +205,21 @@ func TestSetCutOff(t *testing.T) {
 				t.Errorf("a third time: got %v and the calls %v, want nothing written", err, f.Counts())
 			}
 		}
+	}
+}
+
+// TestSetThatIsSeenLater: a group that is not listed yet is waited for by whoever asked, and its members are dressed then.
+func TestSetThatIsSeenLater(t *testing.T) {
+	var past time.Duration
+	f := fakealibaba.New(fakealibaba.Options{Lag: time.Minute, Now: func() time.Time { return time.Now().Add(past) }})
+	p, req := open(t, f), set(f, 2, "")
+	if _, err := p.CreateSnapshotSet(t.Context(), req); !errors.Is(err, cloud.ErrTransient) {
+		t.Errorf("a group that is not listed yet: got %v, want ErrTransient", err)
+	}
+	past = 2 * time.Minute
+	made, err := p.CreateSnapshotSet(t.Context(), req)
+	if err != nil || len(made) != 2 || !made[0].Tags.Contains(req.Tags) || made[0].Name != req.Name || len(f.Snapshots(region)) != 2 {
+		t.Errorf("the same token two minutes later: got %+v, %v; want the two, dressed", made, err)
 	}
 }
 
