@@ -16,7 +16,7 @@ const alibabaPolicies = `
 accounts:
   shop:
     cloud: alibaba
-    regions: [cn-hangzhou]
+    regions: [cn-hangzhou, cn-shanghai]
     endpoint: %[1]s
     credentials: { access-key: env:ALI_KEY, secret-key: env:ALI_SECRET }
   games:
@@ -38,10 +38,18 @@ policies:
       schedule: { every: 1d, catch-up: 1d }
       method:   image
       keep:     { last: 1 }
+  far:
+    backup:
+      select:   { accounts: [shop], tags: { backup: far } }
+      schedule: { every: 1d, catch-up: 1d }
+      method:   image
+      keep:     { last: 1 }
+      copies:
+        - { to: shop/cn-shanghai, keep: { last: 1 } }
 `
 
 // TestAlibaba: two accounts at one address, of which the second is worked in by a role; answers are lost and calls refused
-// for a while; and everything is there once, named, tagged, held, restored and deleted.
+// for a while; and everything is there once, named, tagged, copied, held, restored and deleted.
 func TestAlibaba(t *testing.T) {
 	demand(t)
 	const region = "cn-hangzhou"
@@ -66,16 +74,22 @@ func TestAlibaba(t *testing.T) {
 			f.EditInstance(region, id, func(i *fakealibaba.Instance) { i.Created = longAgo() })
 		}
 	}
+	far := shop.AddInstance(region, fakealibaba.NewInstance{Name: "far-1", Tags: map[string]string{"backup": "far"}})
+	shop.EditInstance(region, far, func(i *fakealibaba.Instance) { i.Created = longAgo() })
 	h := newHome(t, fmt.Sprintf(alibabaPolicies, srv.URL), "ALI_KEY="+fakealibaba.AccessKey, "ALI_SECRET="+fakealibaba.SecretKey)
-	h.run("check").want(0, "2 accounts, 2 policies")
-	h.run("plan").want(4, "6 to make")
-	h.run("apply", "--yes").want(0, "10 made")
+	h.run("check").want(0, "2 accounts, 3 policies")
+	h.run("plan").want(4, "to make")
+	h.run("apply", "--yes").want(0, "12 made") // ten of the first two policies, an image, and its copy
 	h.run("apply", "--yes").want(0)
 
+	if dup := shop.Images("cn-shanghai"); len(dup) != 1 || dup[0].Tags["stint:policy"] != "far" || len(shop.Snapshots("cn-shanghai")) != 1 {
+		t.Errorf("in the other region are the images %+v, want one copy with its tags, on one snapshot", dup)
+	}
 	for _, f := range fakes {
 		parts, under := 0, 0
 		for _, s := range f.Snapshots(region) {
 			switch {
+			case s.Tags["stint:policy"] == "far":
 			case s.Tags["stint:backup"] == "":
 				t.Errorf("snapshot %+v has no tags of ours, want them once the next plan was carried out", s)
 			case s.Tags["stint:policy"] == "disks":
@@ -87,17 +101,23 @@ func TestAlibaba(t *testing.T) {
 				under++
 			}
 		}
-		if images := len(f.Images(region)); parts != 4 || under != 2 || images != 1 {
+		images := 0
+		for _, m := range f.Images(region) {
+			if m.Tags["stint:policy"] == "images" {
+				images++
+			}
+		}
+		if parts != 4 || under != 2 || images != 1 {
 			t.Errorf("there are %d snapshots of disks, %d under images, and %d images; want 4, 2 and 1, each once", parts, under, images)
 		}
 	}
-	if lost := begun.what(); len(lost) < 4 {
+	if lost := begun.what(); len(lost) < 5 {
 		t.Errorf("only %v went wrong, want the lost answers and the refusal to have happened", lost)
 	}
 
 	list := h.backups()
-	if len(list) != 6 || slices.ContainsFunc(list, func(b backup) bool { return b.Standing != "complete" }) {
-		t.Fatalf("backups: got %+v, want six that are complete", list)
+	if len(list) != 8 || slices.ContainsFunc(list, func(b backup) bool { return b.Standing != "complete" }) {
+		t.Fatalf("backups: got %+v, want eight that are complete", list)
 	}
 	of := func(account, policy, source string) backup {
 		t.Helper()
@@ -140,6 +160,7 @@ type atOnce struct {
 func (a *atOnce) fault(action string, _ int) *fakealibaba.Fault {
 	faults := map[string]fakealibaba.Fault{
 		"CreateSnapshotGroup": {After: true}, "CreateImage": {After: true}, "CreateSnapshot": {After: true},
+		"CopyImage":         {After: true},
 		"TagResources":      {Code: "Throttling.User", RetryAfter: "300"},
 		"DescribeInstances": {Body: "<html>the proxy is being restarted</html>", HTTPStatus: 502},
 	}
