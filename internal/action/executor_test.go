@@ -33,7 +33,7 @@ type bench struct {
 func newBench(t *testing.T, opt memcloud.Options) *bench {
 	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)}
-	opt.Account, opt.Regions, opt.Now = "web", []string{"us-east-1"}, func() time.Time { return b.now }
+	opt.Account, opt.Regions, opt.Now = "web", append([]string{"us-east-1"}, opt.Regions...), func() time.Time { return b.now }
 	if opt.Cloud == "" {
 		opt.Cloud = "aws"
 	}

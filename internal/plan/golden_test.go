@@ -43,6 +43,13 @@ func TestGolden(t *testing.T) {
 			if !bytes.Equal(a, b) {
 				t.Errorf("Make twice: got two plans\n%s\n%s", a, b)
 			}
+			ids := map[string]bool{}
+			for _, a := range p.Actions {
+				if ids[a.ID] {
+					t.Errorf("Make: two actions have the id %s: %s %s", a.ID, a.Verb, a.Target)
+				}
+				ids[a.ID] = true
+			}
 			got := render(p, in)
 			if got == want {
 				return
