@@ -48,8 +48,8 @@ var actionsOf = map[string][]string{
 	"instance.start": {"StartInstances"}, "instance.stop": {"StopInstances"}, "instance.delete": {"DescribeInstances", "TerminateInstances"},
 }
 
-// codeOf is a code of Tencent Cloud's for each class.
-var codeOf = map[error]string{
+// codeFor is a code of Tencent Cloud's for each class.
+var codeFor = map[error]string{
 	cloud.ErrNotFound: "InvalidSnapshotId.NotFound", cloud.ErrThrottled: "RequestLimitExceeded.UinLimitExceeded", cloud.ErrTransient: "InternalError",
 	cloud.ErrInUse: "UnsupportedOperation.SnapshotHasBindedImage", cloud.ErrConflict: "InvalidSnapshot.NotSupported", cloud.ErrQuota: "InsufficientSnapshotQuota",
 	cloud.ErrDenied: "UnauthorizedOperation", cloud.ErrUnsupported: "UnsupportedOperation",
@@ -94,7 +94,7 @@ func subject(t *testing.T) cloudtest.Subject {
 			if after {
 				actions = actions[len(actions)-1:] // a look has no effect
 			}
-			f.SetFault(once(&faketencent.Fault{Code: codeOf[class], After: after}, actions...))
+			f.SetFault(once(&faketencent.Fault{Code: codeFor[class], After: after}, actions...))
 		},
 		Requests: f.Calls,
 		Lock: func(t *testing.T, ref cloud.Ref) {

@@ -84,6 +84,15 @@ func (c *cached) get(ctx context.Context) (key, error) {
 	return k, nil
 }
 
+// drop forgets a key that the cloud does not believe any more, though its time is not over.
+func (c *cached) drop(k key) {
+	c.gate <- struct{}{}
+	defer func() { <-c.gate }()
+	if c.have == k {
+		c.have = key{}
+	}
+}
+
 // chain asks one place after the other; one that holds something wrong ends the search.
 type chain []struct {
 	name string

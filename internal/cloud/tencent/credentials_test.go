@@ -152,6 +152,22 @@ func TestRoleIsRenewedInTime(t *testing.T) {
 	})
 }
 
+// TestRevokedSession: a lent key that is taken back is not gone on with until its time is over.
+func TestRevokedSession(t *testing.T) {
+	f := faketencent.New(faketencent.Options{Accounts: lender("")})
+	p := openWith(t, Config{SecretID: faketencent.SecretID, SecretKey: faketencent.SecretKey, AssumeRole: roleARN, Transport: f.RoundTripper()})
+	if _, err := p.Regions(t.Context()); err != nil {
+		t.Fatalf("Regions: got %v, want no error", err)
+	}
+	f.EndSessions()
+	if _, err := p.Regions(t.Context()); cloud.ClassOf(err) != cloud.ErrDenied {
+		t.Errorf("Regions with a key that was taken back: got %v, want ErrDenied", err)
+	}
+	if _, err := p.Regions(t.Context()); err != nil || f.Count("AssumeRole") != 2 {
+		t.Errorf("Regions after that: got %v and the role taken on %d times, want no error and a new key", err, f.Count("AssumeRole"))
+	}
+}
+
 // TestSignInProblems: one clear line that names the remedy for each.
 func TestSignInProblems(t *testing.T) {
 	f := faketencent.New(faketencent.Options{Accounts: lender("secret word")})

@@ -121,6 +121,14 @@ func (p *Provider) meaningOf(code string) meaning {
 	}
 }
 
+// codeOf is the cloud's word in an SDK's error, empty without one.
+func codeOf(err error) string {
+	if api, ok := errors.AsType[*sdkerrors.TencentCloudSDKError](err); ok {
+		return api.Code
+	}
+	return ""
+}
+
 // problem makes an SDK's error ours. The caller's own cancellation passes through.
 func (p *Provider) problem(ctx context.Context, op string, ref cloud.Ref, err error, ex *exchange) error {
 	if err == nil {

@@ -111,8 +111,8 @@ func parseCursor(s string) (place, error) {
 }
 
 // look reads pages by their places. The things move up when one before them goes, and down when one comes before them, so
-// each page is asked for a little earlier than the last one ended, and begins after the last thing that was seen: nothing
-// is left out and nothing comes twice.
+// each page is asked for a little earlier than the last one ended, and begins after what was seen: nothing is left out and
+// nothing comes twice.
 type look[T any] struct {
 	ask  func(window) (answer[T], error)
 	id   func(T) string
@@ -144,17 +144,20 @@ func (l *look[T]) after(from place) (items []T, next place, err error) {
 		if got.total == 0 {
 			return nil, place{}, nil
 		}
-		seen := -1
-		for i, v := range got.items {
+		var fresh []T // after the first that was seen, also among those: things of one second may change places
+		seen := false
+		for _, v := range got.items {
 			if slices.Contains(from.tail, l.id(v)) {
-				seen = i
+				seen = true
+			} else if seen {
+				fresh = append(fresh, v)
 			}
 		}
 		end := at + got.raw
 		switch {
-		case seen >= 0 && (seen < len(got.items)-1 || end >= got.total):
-			return got.items[seen+1:], l.place(at, got, from.tail), nil
-		case seen >= 0: // all of these were seen: what follows comes after them
+		case seen && (len(fresh) > 0 || end >= got.total):
+			return fresh, l.place(at, got, from.tail), nil
+		case seen: // all of these were seen: what follows comes after them
 			at = end - overlap
 		case !down && at > 0:
 			at = max(min(at-step, got.total-l.size), 0)

@@ -190,6 +190,35 @@ func TestShiftingPages(t *testing.T) {
 	}
 }
 
+// TestThingsOfOneSecond: the cloud orders things of one second as it likes, and not in the same way each time.
+func TestThingsOfOneSecond(t *testing.T) {
+	var all []string
+	for i := range 50 {
+		all = append(all, fmt.Sprintf("t%02d", i))
+	}
+	order := slices.Clone(all)
+	l := &look[string]{size: 20, id: func(s string) string { return s }, ask: func(w window) (answer[string], error) {
+		end := min(w.offset+w.limit, len(order))
+		return answer[string]{slices.Clone(order[w.offset:end]), end - w.offset, len(order)}, nil
+	}}
+	seen, from, err := l.after(place{})
+	if err != nil {
+		t.Fatalf("first page: got %v, want no error", err)
+	}
+	order[19], order[20] = order[20], order[19] // the first of the next page comes before the last of this one from now on
+	for from.offset != 0 {
+		var more []string
+		if more, from, err = l.after(from); err != nil {
+			t.Fatalf("next page: got %v, want no error", err)
+		}
+		seen = append(seen, more...)
+	}
+	slices.Sort(seen)
+	if !slices.Equal(seen, all) {
+		t.Errorf("things that change places: got %v, want each of %v once", seen, all)
+	}
+}
+
 // TestTooMuchGone: when nothing is left of what was seen, the listing says that it is not whole.
 func TestTooMuchGone(t *testing.T) {
 	f := faketencent.New(faketencent.Options{})

@@ -171,6 +171,9 @@ func (p *Provider) call(ctx context.Context, op string, ref cloud.Ref, region st
 	}
 	watched, ex := watch(ctx)
 	err = do(watched, p.in(region).signed(k))
+	if c, ok := p.keys.(*cached); ok && codeOf(err) == "AuthFailure.TokenFailure" {
+		c.drop(k)
+	}
 	if err == nil && ex.foreign != "" {
 		err = fmt.Errorf("%s", ex.foreign)
 	}

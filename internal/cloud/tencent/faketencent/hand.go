@@ -269,6 +269,17 @@ func (r *region) endSnapshot(s *Snapshot, fate Fate, now time.Time) {
 	}
 }
 
+// EndSessions takes back every key that was lent to a role.
+func (f *Fake) EndSessions() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, s := range f.state.Sessions {
+		s.Expires = f.opt.Now().UTC()
+		f.state.Sessions[id] = s
+	}
+	f.version++
+}
+
 // Instances gives copies of a region's instances, oldest first; Disks, Snapshots and Images likewise.
 func (a *Account) Instances(where string) []Instance {
 	return rows(a, where, func(r *region) []*Instance { return r.Instances.Rows })
