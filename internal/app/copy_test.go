@@ -138,6 +138,24 @@ func standings(list []*inventory.Backup) string {
 	return strings.Join(out, "; ")
 }
 
+// covered wants the status of every instance to tell each place by itself.
+func (p *pair) covered(home, away int) {
+	p.t.Helper()
+	st, err := p.app.Status(p.t.Context(), p.engine.Now())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, x := range st.Protected {
+		if x.Cover != app.CoverGood || x.Backups != home || len(x.Copies) != 1 || x.Copies[0].Cover != app.CoverGood || x.Copies[0].Backups != away {
+			p.t.Errorf("Status: got %+v, want %d backups and %d copies, both good", x, home, away)
+		}
+	}
+	later, err := p.app.Status(p.t.Context(), p.engine.Now().AddDate(0, 0, 3))
+	if err != nil || later.Protected[0].Copies[0].Cover != app.CoverLate {
+		p.t.Errorf("Status three days later: got %+v (%v), want the copies late", later.Protected[0].Copies, err)
+	}
+}
+
 // quiet wants no incident to be open.
 func (p *pair) quiet() {
 	p.t.Helper()
@@ -174,6 +192,7 @@ func TestCopies(t *testing.T) {
 						t.Errorf("copy %s: got tags %s, want those of the original and where it is", b.ID, tags)
 					}
 				}
+				p.covered(2, 3)
 				truth := p.cloud.Truth()
 				if method == "image" && len(truth.Images) != 15 || method == "snapshots" && len(truth.Snapshots) != 30 {
 					t.Errorf("after ten days: got %d images and %d snapshots, want 15 images, or 30 snapshots", len(truth.Images), len(truth.Snapshots))
