@@ -44,7 +44,7 @@ const credentialsFile = "# two\n[default]\nsecret_id = AKIDEXAMPLE\nsecret_key= 
 
 // TestWhereCredentialsComeFrom: each place alone, and the account that its key is of.
 func TestWhereCredentialsComeFrom(t *testing.T) {
-	f := faketencent.New(faketencent.Options{Accounts: lender("")})
+	f := faketencent.New(faketencent.Options{Accounts: lender("our word")})
 	f.AddInstance(region, faketencent.NewInstance{Name: "first"})
 	f.In("200000000002").AddInstance(region, faketencent.NewInstance{Name: "second"})
 	home := map[string]string{"/home/u/.tencentcloud/credentials": credentialsFile, "/elsewhere": credentialsFile, "/token": "from the cluster\n"}
@@ -63,7 +63,7 @@ func TestWhereCredentialsComeFrom(t *testing.T) {
 		{"pod", Config{}, map[string]string{
 			"TKE_WEB_IDENTITY_TOKEN_FILE": "/token", "TKE_PROVIDER_ID": "cluster", "TKE_ROLE_ARN": "qcs::cam::uin/200000000002:roleName/pod",
 		}, "second"},
-		{"role", Config{AssumeRole: roleARN}, map[string]string{"HOME": "/home/u"}, "second"},
+		{"role", Config{AssumeRole: roleARN, ExternalID: "our word"}, map[string]string{"HOME": "/home/u"}, "second"},
 	} {
 		c.conf.Getenv, c.conf.ReadFile, c.conf.Transport, c.conf.metadata = getenv(c.env), files(home), f.RoundTripper(), nowhere
 		p := openWith(t, c.conf)
@@ -115,6 +115,22 @@ func TestMachineRole(t *testing.T) {
 	_, err = openWith(t, Config{metadata: machine.URL + "/", Transport: f.RoundTripper()}).Regions(t.Context())
 	if cloud.ClassOf(err) != cloud.ErrDenied || !strings.Contains(err.Error(), `the role "worker"`) {
 		t.Errorf("a machine's role without a key: got %v, want ErrDenied that names it", err)
+	}
+}
+
+// TestTokenOfTheEnvironment: a lent key in the environment is nothing without its token, which has two names.
+func TestTokenOfTheEnvironment(t *testing.T) {
+	f := faketencent.New(faketencent.Options{Accounts: lender("")})
+	lent, err := openWith(t, Config{SecretID: faketencent.SecretID, SecretKey: faketencent.SecretKey, AssumeRole: roleARN, Transport: f.RoundTripper()}).keys.get(t.Context())
+	if err != nil {
+		t.Fatalf("taking the role on: got %v, want no error", err)
+	}
+	for name, want := range map[string]error{"TENCENTCLOUD_SECURITY_TOKEN": nil, "TENCENTCLOUD_TOKEN": nil, "SOME_OTHER_TOKEN": cloud.ErrDenied} {
+		env := map[string]string{"TENCENTCLOUD_SECRET_ID": lent.id, "TENCENTCLOUD_SECRET_KEY": lent.secret, name: lent.token}
+		p := openWith(t, Config{Getenv: getenv(env), Transport: f.RoundTripper()})
+		if id, err := p.Identity(t.Context()); cloud.ClassOf(err) != want || want == nil && id != partner {
+			t.Errorf("Identity with %s: got %q and %v, want %s or %v", name, id, err, partner, want)
+		}
 	}
 }
 

@@ -227,6 +227,25 @@ func TestManyTags(t *testing.T) {
 	}
 }
 
+// TestTagsOfWhatGoes: the tag service tells in an answer without an error that a thing is not there.
+func TestTagsOfWhatGoes(t *testing.T) {
+	f := faketencent.New(faketencent.Options{})
+	var id string
+	p := openWith(t, Config{SecretID: faketencent.SecretID, SecretKey: faketencent.SecretKey, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Header.Get("X-TC-Action") == "TagResources" {
+			f.Remove(region, id)
+		}
+		return f.RoundTripper().RoundTrip(r)
+	})})
+	id = f.AddDisk(region, faketencent.NewDisk{})
+	ref := p.ref(region, cloud.KindDisk, id)
+	err := p.SetTags(t.Context(), ref, cloud.Tags{{Key: "a", Value: "b"}})
+	ce, ok := errors.AsType[*cloud.Error](err)
+	if !ok || cloud.ClassOf(err) != cloud.ErrNotFound || ce.Op != "tag.set" || ce.Ref != ref || ce.RequestID == "" {
+		t.Errorf("SetTags of a disk that goes meanwhile: got %#v (%v), want ErrNotFound about it", ce, err)
+	}
+}
+
 // TestRestoredInstance: an image with data disks comes back with them, as large as they were, and with its own login.
 func TestRestoredInstance(t *testing.T) {
 	f := faketencent.New(faketencent.Options{})
@@ -454,6 +473,22 @@ func TestSnapshotCopyRefusedForItsRegion(t *testing.T) {
 	ce, ok := errors.AsType[*cloud.Error](err)
 	if !ok || cloud.ClassOf(err) != cloud.ErrQuota || ce.Code != "InsufficientSnapshotQuota" || ce.RequestID == "" {
 		t.Errorf("a copy for which there is no room: got %#v (%v), want ErrQuota with its code and the request's id", ce, err)
+	}
+}
+
+// TestSharingWhatIsEncrypted: denied, and said what to do; an account that is none is a mistake of ours.
+func TestSharingWhatIsEncrypted(t *testing.T) {
+	f := faketencent.New(faketencent.Options{Accounts: lender("")})
+	p := open(t, f)
+	img := p.ref(region, cloud.KindImage, f.AddImage(region, faketencent.Image{Encrypted: true}))
+	plain := p.ref(region, cloud.KindImage, f.AddImage(region, faketencent.Image{}))
+	if err := p.Share(t.Context(), img, partner, true); cloud.ClassOf(err) != cloud.ErrDenied || !strings.Contains(err.Error(), "not encrypted") {
+		t.Errorf("Share of an encrypted image: got %v, want ErrDenied with what to do", err)
+	}
+	for _, with := range []string{"300000000003", faketencent.UIN, "", "example"} {
+		if err := p.Share(t.Context(), plain, with, true); cloud.ClassOf(err) != cloud.ErrUnsupported {
+			t.Errorf("Share with %q: got %v, want ErrUnsupported", with, err)
+		}
 	}
 }
 
