@@ -251,7 +251,7 @@ func (p *page) showBackup(b inventory.Backup, label string) {
 	row("by", cmp.Or(b.Policy, "no policy: its tag was taken off"))
 	row("slot", b.Slot)
 	if b.Copied {
-		row("copied", fmt.Sprintf("%s (%s)", p.time(b.Begun), ago(p.now, b.Begun)))
+		row("copied", fmt.Sprintf("%s (%s)", p.time(b.Begun()), ago(p.now, b.Begun())))
 	} else {
 		row("made", fmt.Sprintf("%s (%s)", p.time(b.Time), ago(p.now, b.Time)))
 	}

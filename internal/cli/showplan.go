@@ -231,7 +231,7 @@ func leftText(l plan.Left) string {
 	if l.Backup != "" {
 		what += ", backup " + l.Backup
 	}
-	if l.Place != (cloud.Place{}) {
+	if l.Place != nil {
 		what += " in " + l.Place.String()
 	}
 	return what + ": " + l.Why

@@ -43,7 +43,6 @@ type Backup struct {
 	Source   string    // account/region/id of the instance
 	Slot     string    // RFC 3339 in UTC, or an event's id
 	Time     time.Time // the moment that it holds: when the first was made of the parts that make it whole, by the cloud's clock; of a copy, when its slot was
-	Begun    time.Time // when the first of its parts was made, by the cloud's clock
 	Copied   bool      // made from the same backup in another place
 	Standing Standing
 	Hold     string // why it is held; empty when it is not
@@ -338,7 +337,6 @@ func (b *Backup) judge(bys map[string]cloud.Tags) {
 			look(s.Tags, s.Locked, s.CreatedAt)
 		}
 	}
-	b.Begun = b.Time
 	if b.Copied {
 		b.Time = b.At()
 	}

@@ -70,6 +70,28 @@ func (b *Backup) At() time.Time {
 	return b.Time
 }
 
+// Begun is when the first of its parts was made, by the cloud's clock.
+func (b *Backup) Begun() time.Time {
+	var out time.Time
+	see := func(made time.Time) {
+		if out.IsZero() || made.Before(out) {
+			out = made
+		}
+	}
+	for _, img := range b.Images {
+		see(img.CreatedAt)
+	}
+	for _, s := range b.Snapshots {
+		see(s.CreatedAt)
+	}
+	for _, s := range b.Backing {
+		if !b.isBeside(s) {
+			see(s.CreatedAt)
+		}
+	}
+	return out
+}
+
 // doubled says of what there are two in a copied backup. Which of the two a person made cannot be told.
 func (b *Backup) doubled() string {
 	ready := 0

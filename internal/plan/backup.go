@@ -56,10 +56,10 @@ func (m *maker) backup(pol policy.Policy) {
 			if list[to].Standing == inventory.Pending && !list[to].Copied {
 				pending++
 			}
-			if list[to].Begun.After(m.in.Now.Add(clockSlack)) {
+			if list[to].Begun().After(m.in.Now.Add(clockSlack)) {
 				m.finding(Finding{Key: "clock", Grave: true, Text: fmt.Sprintf(
 					"the clock here says %s, and the cloud's said %s when backup %s was made: set the clock right, as slots go by it",
-					SlotText(m.in.Now), SlotText(list[to].Begun), list[to].ID)})
+					SlotText(m.in.Now), SlotText(list[to].Begun()), list[to].ID)})
 			}
 		}
 		order = append(order, key)

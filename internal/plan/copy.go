@@ -218,7 +218,7 @@ func (c *copier) part(to policy.Copy, b, there *inventory.Backup, p copyPart) bo
 // at all.
 func (c *copier) tryCopy(a *Action, failures int) (due, wanted bool) {
 	leave := func(kind LeftKind, why string) {
-		c.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Place: a.Place, Kind: kind, Why: why})
+		c.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Place: &a.Place, Kind: kind, Why: why})
 	}
 	if failures >= maxTries {
 		c.finding(Finding{
@@ -267,7 +267,7 @@ func (c *copier) begin() {
 			if at := (Spot{a.Backup, a.Place}); !told[at] {
 				told[at] = true
 				c.left(Left{
-					Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Place: a.Place, Kind: LeftPending,
+					Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Place: &a.Place, Kind: LeftPending,
 					Why: fmt.Sprintf("waits to be copied to %s: the cloud copies %d at once", a.Place, most),
 				})
 			}
@@ -305,7 +305,7 @@ func (c *copier) can(to policy.Copy, kind cloud.Kind) bool {
 func (c *copier) tag(acc inventory.Account, a Action, p copyPart, t thing) {
 	if t.state != cloud.StateReady && t.state != cloud.StateFailed {
 		c.running[lane{a.Place, a.Target.Kind}]++
-		c.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Place: a.Place, Kind: LeftPending, Why: "it is being copied to " + a.Place.String()})
+		c.left(Left{Policy: a.Policy, Backup: a.Backup, Ref: a.Source, Place: &a.Place, Kind: LeftPending, Why: "it is being copied to " + a.Place.String()})
 		return
 	}
 	maker := ActionID(a)

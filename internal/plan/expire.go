@@ -156,19 +156,19 @@ func (m *maker) stranded(pol policy.Policy, list []*inventory.Backup) {
 	for _, b := range list {
 		if b.Copied {
 			m.left(Left{
-				Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Place: b.Place, Kind: LeftKept,
+				Policy: pol.Name, Backup: b.ID, Ref: refOfSource(b.Source), Place: &b.Place, Kind: LeftKept,
 				Why: b.Place.String() + " is no place that the policy copies to (any more), so nothing goes there",
 			})
 		}
 	}
 }
 
-// copiedTo is where a copy is; zero for what is where its source is.
-func copiedTo(b *inventory.Backup) cloud.Place {
+// copiedTo is where a copy is; nil for what is where its source is.
+func copiedTo(b *inventory.Backup) *cloud.Place {
 	if b.Copied {
-		return b.Place
+		return &b.Place
 	}
-	return cloud.Place{}
+	return nil
 }
 
 // called names a backup for people.
@@ -218,7 +218,7 @@ func (m *maker) broken(pol policy.Policy, b, newest, counted *inventory.Backup, 
 		}
 		return going{}, false
 	case inventory.Pending:
-		if age := m.in.Now.Sub(b.Begun); age > pol.Backup.StuckAfter {
+		if age := m.in.Now.Sub(b.Begun()); age > pol.Backup.StuckAfter {
 			m.finding(Finding{
 				Key: "stuck/" + b.Place.String() + "/" + b.ID, Policy: pol.Name, Ref: refOfSource(b.Source), Grave: true,
 				Text: fmt.Sprintf("%s has been in the making for %s: look at it in the cloud's console", called(b), age.Round(time.Minute)),

@@ -376,7 +376,7 @@ func render(p Plan, in Input) string {
 	var left []string
 	for _, l := range p.Left {
 		what := or(names[l.Backup], strings.TrimSuffix(l.Ref.String(), "/"))
-		if l.Place != (cloud.Place{}) {
+		if l.Place != nil {
 			what += " in " + l.Place.String()
 		}
 		left = append(left, fmt.Sprintf("left %s %s: %s\n", l.Kind, what, l.Why))

@@ -38,12 +38,12 @@ type FollowUp struct {
 
 // Left is something that a plan leaves alone, with the reason.
 type Left struct {
-	Policy string      `json:"policy"`
-	Backup string      `json:"backup,omitempty"`
-	Ref    cloud.Ref   `json:"ref,omitzero"`   // the source
-	Place  cloud.Place `json:"place,omitzero"` // of a copy: where it is, or is to be
-	Why    string      `json:"why"`
-	Kind   LeftKind    `json:"kind"`
+	Policy string       `json:"policy"`
+	Backup string       `json:"backup,omitempty"`
+	Ref    cloud.Ref    `json:"ref,omitzero"`    // the source
+	Place  *cloud.Place `json:"place,omitempty"` // of a copy: where it is, or is to be
+	Why    string       `json:"why"`
+	Kind   LeftKind     `json:"kind"`
 }
 
 // LeftKind groups what is left alone.
