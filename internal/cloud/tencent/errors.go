@@ -173,6 +173,7 @@ func (p *Provider) problem(ctx context.Context, op string, ref cloud.Ref, err er
 		e.Err = &said{text: where + last(ex.err), remedy: "is the endpoint right, and the way to it open?", cause: errors.Join(err, ex.err)}
 	case errors.Is(err, cloud.ErrTransient):
 		e.Class = cloud.ErrTransient
+		e.Err = &said{text: strings.TrimSuffix(err.Error(), ": "+cloud.ErrTransient.Error()), cause: err} // the class is said once
 	case aboutSignIn:
 		e.Class, e.Code = cloud.ErrDenied, "Credentials"
 		e.Err = &said{
