@@ -24,12 +24,13 @@ const (
 	Sharing
 	Operating
 	Identifying
+	Referring
 )
 
 var capabilityNames = [...]string{
 	Snapshots: "snapshots", SnapshotSets: "snapshot-sets", ImageMaking: "images", DiskMaking: "disks",
 	Launching: "launch", Tagging: "tags", ImageCopies: "image-copies", SnapshotCopies: "snapshot-copies", Sharing: "sharing",
-	Operating: "operate", Identifying: "identity",
+	Operating: "operate", Identifying: "identity", Referring: "uses",
 }
 
 // String is the capability's word.
@@ -107,6 +108,7 @@ type Client struct {
 	sharer         Sharer
 	operator       Operator
 	identifier     Identifier
+	referrer       Referrer
 }
 
 // NewClient finds out once what the provider can do, and puts the interceptors around each of its calls.
@@ -127,6 +129,7 @@ func NewClient(account string, p Provider, interceptors ...Interceptor) *Client 
 	find(c, &c.sharer, Sharing, lacks)
 	find(c, &c.operator, Operating, lacks)
 	find(c, &c.identifier, Identifying, lacks)
+	find(c, &c.referrer, Referring, lacks)
 	return c
 }
 

@@ -56,6 +56,7 @@ type Traits struct {
 	Lag            time.Duration `json:"lag"`                // how long a new thing may be missing from listings
 	ImageCopies    CopyTraits    `json:"image-copies"`       // of ImageCopier
 	SnapshotCopies CopyTraits    `json:"snapshot-copies"`    // of SnapshotCopier
+	Uses           UseTraits     `json:"uses,omitzero"`      // of Referrer
 }
 
 // CopyTraits are what a plan needs to know before it has things of one kind copied.
