@@ -86,7 +86,7 @@ func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 		m.plan.Actions = slices.Grow(m.plan.Actions, len(w.selected))
 	}
 	room := b.Limits.AtOnce - pending
-	taken := 0
+	taken := map[cloud.Place]int{}
 	for _, inst := range w.selected {
 		by := b.Select.By(inst.Tags)
 		m.counts(pol, inst)
@@ -126,14 +126,20 @@ func (m *maker) create(pol policy.Policy, w covered, bySource map[sourceKey][]*i
 			m.act(a)
 		}
 		if len(actions) > 0 {
-			taken++
+			taken[inst.Ref.Place()]++
 			m.foresee(pol, inst, slot, bySource[sourceKey{inst.Ref.Source(), inst.Ref.Place()}], going)
 		}
 	}
 	for _, c := range b.Copies {
-		if taken > 0 && w.places[c.To] {
+		n := 0
+		for place, taken := range taken {
+			if place != c.To {
+				n += taken
+			}
+		}
+		if n > 0 && w.places[c.To] {
 			m.plan.Follow = append(m.plan.Follow, FollowUp{
-				Policy: pol.Name, Text: fmt.Sprintf("once complete, %s for %s is copied to %s, which keeps %s", ofBackups(taken), SlotText(slot), c.To, c.Keep),
+				Policy: pol.Name, Text: fmt.Sprintf("once complete, %s for %s is copied to %s, which keeps %s", ofBackups(n), SlotText(slot), c.To, c.Keep),
 			})
 		}
 	}

@@ -167,6 +167,7 @@ func (c *copier) underWay(to policy.Copy, b, there *inventory.Backup) bool {
 
 // backup plans what is missing of one copy, and says whether the original must wait for it.
 func (c *copier) backup(to policy.Copy, b, there *inventory.Backup) (waits bool) {
+	before := len(c.wants)
 	for _, p := range copyParts(b) {
 		if !c.can(to, p.ref.Kind) {
 			continue
@@ -176,7 +177,8 @@ func (c *copier) backup(to policy.Copy, b, there *inventory.Backup) (waits bool)
 			continue
 		}
 		if !c.part(to, b, there, p) {
-			return false // it was given up, or a person cancelled or deleted it
+			c.wants = c.wants[:before] // it was given up, or a person cancelled or deleted it: the other parts are of no use
+			return false
 		}
 	}
 	return waits

@@ -56,9 +56,9 @@ func (p copyPart) states(there *inventory.Backup) []cloud.State {
 	return out
 }
 
-// alive says whether the part is at the target, ready or on its way.
+// alive says whether the part is at the target, ready or on its way: neither failed nor put away by a person.
 func (p copyPart) alive(there *inventory.Backup) bool {
-	return slices.ContainsFunc(p.states(there), func(s cloud.State) bool { return s != cloud.StateFailed })
+	return slices.ContainsFunc(p.states(there), func(s cloud.State) bool { return s != cloud.StateFailed && s != cloud.StateRetired })
 }
 
 // failures counts the tries that ended in failure at the target.
