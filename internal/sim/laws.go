@@ -251,11 +251,20 @@ func (s *Sim) judgeExpiry(p *process, row store.ActionRow, x *thing, b *backup, 
 // mustStay is retention in the model's own words: why the backup may not go by any rule that the program may have in mind;
 // empty when it may.
 func (s *Sim) mustStay(b *backup, r rule) string {
+	// Parts that were made on both sides of midnight make it a backup of either day.
+	why := s.staysBy(b, r, (*backup).latest)
+	if why != "" {
+		why = s.staysBy(b, r, (*backup).at)
+	}
+	return why
+}
+
+func (s *Sim) staysBy(b *backup, r rule, timeOf func(*backup) time.Time) string {
 	m, since := s.model, s.now().Add(-s.memoryOf())
 	var times []time.Time // of what counted lately, the newest first
 	for _, o := range m.siblings(b) {
 		if o != b && (o.counted(since) || o.isComplete(nil) && o.heldBy().After(since)) {
-			times = append(times, o.latest())
+			times = append(times, timeOf(o))
 		}
 	}
 	times = append(times, b.at())
