@@ -184,7 +184,8 @@ func (s *Sim) fate(p *parked) (v verdict, kill int) {
 	broken := func(class error, code, why string) error {
 		e := &cloud.Error{Op: p.call.Op, Ref: p.call.Ref, Class: class, Code: code, RequestID: fmt.Sprintf("req-%d", s.trace.steps), Err: errors.New(why)}
 		if class == cloud.ErrThrottled && r.IntN(2) == 0 {
-			e.After = time.Duration(1+r.IntN(20)) * time.Second
+			// Never twice the same: timers that end at one moment fire in any order, and a seed must play the same each time.
+			e.After = time.Duration(1+r.IntN(20))*time.Second + time.Duration(r.IntN(1_000_000_000))
 		}
 		return e
 	}

@@ -109,7 +109,11 @@ func (m memory) DropPolicyStates(ctx context.Context, names []string) error {
 
 func (m memory) StartRun(ctx context.Context, run store.Run, actions []plan.Action, now time.Time, entries ...store.AuditEntry) ([]string, error) {
 	return through(m, ctx, "StartRun", func(ctx context.Context, s store.Store) ([]string, error) {
-		return s.StartRun(ctx, run, actions, now, entries...)
+		ids, err := s.StartRun(ctx, run, actions, now, entries...)
+		if err == nil && run.Policy != "" {
+			m.p.s.somebodyMinds(actions)
+		}
+		return ids, err
 	})
 }
 

@@ -3,6 +3,8 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/stint-cloud/stint/internal/app"
 	"github.com/stint-cloud/stint/internal/cloud"
@@ -33,6 +35,34 @@ func (s *Sim) somebodyActs() {
 	s.counts["acts"]++
 	s.note("people", what, "")
 	s.model.see(s.now(), "people", false)
+}
+
+// somebodyMinds lets a person who has seen what is to be deleted do something about it before it is.
+func (s *Sim) somebodyMinds(actions []plan.Action) {
+	r := s.luck.people
+	gone := slices.DeleteFunc(slices.Clone(actions), func(a plan.Action) bool { return !a.Verb.Deletes() })
+	if s.spec.Faults.people == 0 || s.calm || len(gone) == 0 || r.IntN(6) > 0 {
+		return
+	}
+	a, way := pick(r, gone...), r.IntN(3)
+	s.at(s.now().Add(time.Duration(r.Int64N(int64(2*time.Minute)))), "people", func() {
+		t := s.model.there[a.Target]
+		if t == nil || s.calm {
+			return
+		}
+		s.model.see(s.now(), "time", false)
+		switch way {
+		case 0:
+			s.cloudOf(t).Retag(t.ref, t.tags.With(cloud.TagHold, "bob"))
+		case 1:
+			s.cloudOf(t).Retag(t.ref, t.tags.Without(cloud.TagPolicy))
+		default:
+			s.cloudOf(t).Retag(t.ref, t.tags.With("keep-"+a.Policy, "forever"))
+		}
+		s.counts["acts"]++
+		s.note("people", []string{"put a hold on ", "take stint:policy off ", "change the tag that selected "}[way]+t.ref.String(), "which is to be deleted")
+		s.model.see(s.now(), "people", false)
+	})
 }
 
 // some picks one of our snapshots or images that is there.

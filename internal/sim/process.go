@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/app"
@@ -69,7 +70,12 @@ func (s *Sim) launch(place int) {
 		Open: func(a policy.Account) (cloud.Provider, error) { return s.clouds[a.Name].Provider(), nil },
 		Around: func(policy.Account) []cloud.Interceptor {
 			jitter := func(most time.Duration) time.Duration { return time.Duration(s.luck.jitter.Int64N(int64(most) + 1)) }
-			limit := func(string) intercept.Limit { return intercept.Limit{Ceiling: 20, Burst: 20} }
+			limit := func(key string) intercept.Limit {
+				if strings.HasSuffix(key, "/"+cloud.Write.String()) {
+					return intercept.Limit{Ceiling: s.spec.Writes, Burst: max(1, int(s.spec.Writes))}
+				}
+				return intercept.Limit{Ceiling: 20, Burst: 20}
+			}
 			return []cloud.Interceptor{
 				intercept.Audit(p.recorder.Sink), p.isRecorded, intercept.Retry(intercept.RetryOptions{Jitter: jitter}), intercept.Pace(intercept.NewMemory(limit)), p.cloudGate,
 			}

@@ -169,7 +169,9 @@ func (s *Sim) still() { synctest.Wait() }
 func (s *Sim) play(until time.Time) {
 	for len(s.failures) == 0 {
 		s.still()
-		s.reap()
+		if s.reap() {
+			continue // what has ended may have begun something, which is to stand still before anybody moves
+		}
 		now := s.now()
 		if !now.Before(until) || s.overBudget(now) {
 			return
@@ -273,8 +275,8 @@ func (s *Sim) open() string {
 	return b.String()
 }
 
-// reap takes back what has come to its end.
-func (s *Sim) reap() {
+// reap takes back what has come to its end, and says whether anything has.
+func (s *Sim) reap() bool {
 	s.mu.Lock()
 	done := s.finished
 	s.finished = nil
@@ -292,6 +294,7 @@ func (s *Sim) reap() {
 			t.p.after(t)
 		}
 	}
+	return len(done) > 0
 }
 
 // linesOf wants every change that the task made to be a line of the record by the time that the task is over, unless the

@@ -21,6 +21,7 @@ type Spec struct {
 	Processes int  // at work at the same time
 	Shared    bool // they share one queue of wake-ups, which outlives them, as on PostgreSQL
 	Faults    faults
+	Writes    float64       // calls a second that change something, in each place
 	Making    time.Duration // how long a snapshot or an image takes, at most
 	Lag       time.Duration // how far listings are behind, at most
 }
@@ -98,6 +99,9 @@ func Draw(seed uint64, days int) Spec {
 	}
 	if r.IntN(8) == 0 {
 		s.Faults.lose = 1
+	}
+	if s.Writes = 20; r.IntN(4) == 0 {
+		s.Writes = 0.02 // much may happen between a plan and its last action
 	}
 	return s
 }

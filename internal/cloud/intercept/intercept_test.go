@@ -120,14 +120,14 @@ func TestRetryWaits(t *testing.T) {
 		if err := chain(s.invoke, intercept.Retry(o))(t.Context(), read()); err != nil {
 			t.Fatalf("Retry: got %v, want no error", err)
 		}
-		if want := []time.Duration{1e9, 2e9, 4e9, 5e9, 5e9}; !slices.Equal(mosts, want) {
-			t.Errorf("longest waits = %v, want %v: twofold up to the cap", mosts, want)
+		if want := []time.Duration{1e9, 2e9, 4e9, 5e9, 1e9}; !slices.Equal(mosts, want) {
+			t.Errorf("longest jitters = %v, want %v: twofold up to the cap, and the base when the cloud says how long", mosts, want)
 		}
 		var waits []time.Duration
 		for i := range s.at[1:] {
 			waits = append(waits, s.at[i+1].Sub(s.at[i]))
 		}
-		if want := []time.Duration{5e8, 1e9, 2e9, 25e8, 7e9}; !slices.Equal(waits, want) {
+		if want := []time.Duration{5e8, 1e9, 2e9, 25e8, 75e8}; !slices.Equal(waits, want) {
 			t.Errorf("waits = %v, want %v: as jittered, and never shorter than the cloud asked for", waits, want)
 		}
 	})

@@ -55,7 +55,11 @@ func Retry(options RetryOptions) cloud.Interceptor {
 				if err == nil || attempt >= o.Attempts || !again(call, err) || ctx.Err() != nil {
 					return err
 				}
-				wait := max(o.Jitter(ceiling(o.Base, o.Cap, attempt)), after(err))
+				asked, most := after(err), ceiling(o.Base, o.Cap, attempt)
+				if asked > 0 {
+					most = o.Base // just so that not all who were told the same come back in the same moment
+				}
+				wait := asked + o.Jitter(most)
 				if wait > left || late(ctx, wait) {
 					return err
 				}
