@@ -104,6 +104,10 @@ type Subject struct {
 	// id. Nil where there is none.
 	EncryptedDisk func(t *testing.T) string
 
+	// Template makes a launch template that names the image, in a version that is not its newest where templates have
+	// versions, and gives its id and how to delete it. Nil where there are none, or nobody to make them.
+	Template func(t *testing.T, image cloud.Ref) (id string, remove func())
+
 	// ImageHoldsDisks says that an image of what Launch made holds its data disks, though Traits.ImageHasDisks cannot
 	// promise it of every instance.
 	ImageHoldsDisks bool
@@ -120,7 +124,7 @@ type testCase struct {
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	t.Run("Abilities", func(t *testing.T) { abilities(t, h) })
-	for _, list := range [][]testCase{listingCases(), pagingCases(), snapshotCases(), setCases(), imageCases(), makingCases(), taggingCases(), copyCases(), sharingCases(), operatingCases(), errorCases(), requestCases()} {
+	for _, list := range [][]testCase{listingCases(), pagingCases(), snapshotCases(), setCases(), imageCases(), makingCases(), taggingCases(), copyCases(), sharingCases(), operatingCases(), usesCases(), errorCases(), requestCases()} {
 		for _, c := range list {
 			t.Run(c.name, func(t *testing.T) {
 				for _, need := range c.needs {

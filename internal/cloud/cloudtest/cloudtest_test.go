@@ -71,6 +71,17 @@ func bugs() map[string]string {
 		"delete-missing-works":  "InstanceDeletedTwice",
 		"delete-leaves-root":    "InstanceDeletedTwice",
 		"throwaway-ignored":     "ThrowawayLeavesNothing",
+		"uses-lose-templates":   "UsesByTemplate",
+		"uses-never-block":      "UsesByTemplate",
+		"uses-of-the-first":     "UsesByTemplate",
+		"uses-lose-instances":   "UsesByInstance",
+		"uses-outlive-instance": "UsesByInstance",
+		"uses-lose-images":      "UsesByImage",
+		"uses-lose-disks":       "UsesByDisk",
+		"uses-lose-accounts":    "UsesByAccount/image",
+		"uses-unpromised":       "UsesByAccount/snapshot",
+		"uses-of-missing-fail":  "UsesOfNothing",
+		"uses-failed-are-none":  "UsesFail",
 	}
 }
 
@@ -119,7 +130,7 @@ func TestBuggy(t *testing.T) {
 	}
 	can := []cloud.Capability{
 		cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging,
-		cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying,
+		cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying, cloud.Referring,
 	}
 	cloudtest.Run(t, cloudtest.Harness{Can: can, Open: func(t *testing.T) cloudtest.Subject {
 		var now atomic.Int64
@@ -165,7 +176,11 @@ func TestBuggy(t *testing.T) {
 				}
 				return n
 			},
-			Lock:      func(_ *testing.T, ref cloud.Ref) { c.Lock(ref) },
+			Lock: func(_ *testing.T, ref cloud.Ref) { c.Lock(ref) },
+			Template: func(_ *testing.T, image cloud.Ref) (string, func()) {
+				id := c.AddTemplate(image.Region, image.ID)
+				return id, func() { c.RemoveTemplate(image.Region, id) }
+			},
 			Elsewhere: "r-2", Key: "key-2", WrongKey: "key-1",
 			Partner: "444455556666", Other: other.Provider(), OtherAccount: "other", SharesSnapshots: true,
 		}
@@ -186,6 +201,7 @@ type hands interface {
 	cloud.Sharer
 	cloud.Identifier
 	cloud.Operator
+	cloud.Referrer
 	cloud.Limited
 }
 
@@ -194,6 +210,8 @@ type buggy struct {
 	hands
 	bug string
 	c   *memcloud.Cloud
+
+	remembered []cloud.Use
 }
 
 func (b *buggy) Instances(ctx context.Context, q cloud.Query, cursor string) (cloud.Page[cloud.Instance], error) {

@@ -8,7 +8,7 @@ import (
 
 // Provider is what Stint may use of the account, without the abilities that Options.Lacks names.
 func (c *Cloud) Provider() cloud.Provider {
-	return provider{look{c}, snap{c}, set{c}, imager{c}, diskMaker{c}, launcher{c}, tagger{c}, imageCopier{c}, snapshotCopier{c}, sharer{c}, operator{c}}
+	return provider{look{c}, snap{c}, set{c}, imager{c}, diskMaker{c}, launcher{c}, tagger{c}, imageCopier{c}, snapshotCopier{c}, sharer{c}, operator{c}, referrer{c}}
 }
 
 // provider has every ability; Lacks says which of them must not be used.
@@ -24,6 +24,7 @@ type provider struct {
 	snapshotCopier
 	sharer
 	operator
+	referrer
 }
 
 // Lacks lists the abilities that were taken away.
@@ -42,4 +43,5 @@ var (
 	_ cloud.Sharer         = provider{}
 	_ cloud.Identifier     = provider{}
 	_ cloud.Operator       = provider{}
+	_ cloud.Referrer       = provider{}
 )

@@ -40,14 +40,15 @@ type region struct {
 	named     map[string]string // images by name
 	tokens    map[string]made   // by operation and token
 	copies    map[cloud.Kind][]*life
-	pruneAt   int // how many tokens there may be before those of things that are gone are forgotten
+	templates map[string]string // the image that a launch template names
+	pruneAt   int               // how many tokens there may be before those of things that are gone are forgotten
 }
 
 func newRegion(id string) *region {
 	return &region{
 		id: id, instances: newShelf[cloud.Instance](), disks: newShelf[cloud.Disk](), snapshots: newShelf[cloud.Snapshot](),
 		images: newShelf[cloud.Image](), standing: map[string]int{}, ofDisk: map[string]int{}, named: map[string]string{}, tokens: map[string]made{},
-		copies: map[cloud.Kind][]*life{},
+		copies: map[cloud.Kind][]*life{}, templates: map[string]string{},
 	}
 }
 

@@ -26,6 +26,7 @@ type InstanceSpec struct {
 	CreatedAt time.Time // now when zero
 
 	throwaway bool
+	from      []string // the snapshots that the disks are made from
 }
 
 // GiB is 2³⁰ bytes.

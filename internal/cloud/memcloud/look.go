@@ -15,7 +15,7 @@ type look struct{ c *Cloud }
 // Traits are the account's.
 func (l look) Traits() cloud.Traits {
 	t := l.c.traits
-	t.ReservedTags = slices.Clone(t.ReservedTags)
+	t.ReservedTags, t.Uses = slices.Clone(t.ReservedTags), t.Uses.Clone()
 	return t
 }
 

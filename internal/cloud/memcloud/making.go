@@ -43,6 +43,7 @@ func (m diskMaker) CreateDisk(ctx context.Context, req cloud.NewDisk) (cloud.Dis
 				Name: req.Name, Zone: c.zone(r, req.Zone), Type: req.Type, Size: size, Encrypted: s.val.Encrypted,
 				User: c.o.User, Project: s.val.Project, Tags: req.Tags,
 			})
+			d.from = s.id
 			return []string{d.id}, nil
 		})
 		if err != nil {
@@ -105,7 +106,7 @@ func (c *Cloud) launch(r *region, now time.Time, req cloud.NewInstance) ([]strin
 		if !ok { // a person removed it from under the image
 			return nil, refuse(cloud.ErrConflict, "IncorrectImageState", "image %s stands on snapshot %s, which is gone", img.id, id)
 		}
-		spec.DiskSizes = append(spec.DiskSizes, s.val.Size)
+		spec.DiskSizes, spec.from = append(spec.DiskSizes, s.val.Size), append(spec.from, s.id)
 		spec.Encrypted = spec.Encrypted || s.val.Encrypted
 	}
 	return []string{c.putInstance(r, now, img.id, c.o.Delays.Instance, spec).id}, nil
@@ -166,6 +167,9 @@ func (c *Cloud) putInstance(r *region, now time.Time, source string, takes time.
 			Name: spec.Name, Zone: v.Zone, Type: "ssd", Size: size, Instance: id, Encrypted: spec.Encrypted,
 			User: spec.User, Project: spec.Project, Tags: spec.DiskTags, CreatedAt: v.CreatedAt,
 		})
+		if i < len(spec.from) {
+			d.from = spec.from[i]
+		}
 		root := i == 0 && !spec.LocalRoot
 		d.stays = d.stays && !root && !spec.throwaway
 		v.Disks = append(v.Disks, cloud.Attachment{Disk: d.id, Device: device(i, spec.LocalRoot), Root: root})

@@ -35,14 +35,14 @@ func (c *clock) add(d time.Duration) {
 func allCapabilities() []cloud.Capability {
 	return []cloud.Capability{
 		cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging,
-		cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying,
+		cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying, cloud.Referring,
 	}
 }
 
 // capabilitiesOf are those of a cloud that is imitated.
 func capabilitiesOf(name string) []cloud.Capability {
 	return slices.DeleteFunc(allCapabilities(), func(c cloud.Capability) bool {
-		return name == "openstack" && (c == cloud.ImageCopies || c == cloud.SnapshotCopies)
+		return name == "openstack" && (c == cloud.ImageCopies || c == cloud.SnapshotCopies) || name == "tencent" && c == cloud.Referring
 	})
 }
 
@@ -87,6 +87,10 @@ func subject(o memcloud.Options) func(t *testing.T) cloudtest.Subject {
 			InstanceType: "small", Network: "net-1", RequestIDs: true,
 			LaunchTokens: !o.NoLaunchTokens && o.Cloud != "openstack", DiskTokens: !o.NoLaunchTokens && o.Cloud != "openstack",
 			ImagesStand: true, ImageTagsSnapshots: o.Cloud != "openstack",
+			Template: func(_ *testing.T, image cloud.Ref) (string, func()) {
+				id := c.AddTemplate(image.Region, image.ID)
+				return id, func() { c.RemoveTemplate(image.Region, id) }
+			},
 			Elsewhere: "r-2", Key: "key-2", WrongKey: "key-1",
 			Partner: "444455556666", Other: other.Provider(), OtherAccount: "other", SharesSnapshots: !imagesOnly,
 			EncryptedDisk: func(*testing.T) string {

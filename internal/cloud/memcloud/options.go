@@ -41,7 +41,8 @@ type Options struct {
 	// Terminated is how long an instance that is gone is still listed, as PowerGone.
 	Terminated time.Duration
 
-	// Lacks takes abilities away: an account with read permissions only lacks them all. An openstack always lacks the copies.
+	// Lacks takes abilities away: an account with read permissions only lacks them all. An openstack always lacks the copies,
+	// and who has no Traits.Uses lacks telling them.
 	Lacks []cloud.Capability
 	// NoLaunchTokens makes RunInstance and CreateDisk forget tokens, as on a cloud that has none.
 	NoLaunchTokens bool
@@ -94,6 +95,9 @@ func New(o Options) *Cloud {
 	case "alibaba", "tencent":
 		o.UniqueImageNames, o.Firm, o.SharesImagesOnly = true, true, true
 	}
+	if len(traits.Uses.Images)+len(traits.Uses.Snapshots) == 0 {
+		o.Lacks = append(slices.Clone(o.Lacks), cloud.Referring)
+	}
 	if o.ID == "" {
 		o.ID = fmt.Sprintf("%012d", hash(o.Account)%1e12)
 	}
@@ -121,25 +125,38 @@ func TraitsOf(name string) (cloud.Traits, bool) {
 		t.CreateTokens = true
 		t.ImageCopies = cloud.CopyTraits{Tags: true, Tokens: true, Max: 5, SharedAcross: true}
 		t.SnapshotCopies = t.ImageCopies
+		t.Uses = usesOf(cloud.UserTemplate, cloud.UserAccount)
+		t.Uses.Snapshots = append(t.Uses.Snapshots, cloud.UserAccount)
 	case "aws":
 		t.ReservedTags, t.NameTag = []string{"aws:"}, "Name"
 		t.ImageCopies = cloud.CopyTraits{Tags: true, Tokens: true, Max: 100, SharedAcross: true}
 		t.SnapshotCopies = cloud.CopyTraits{Tags: true, Max: 20, SharedAcross: true}
+		t.Uses = usesOf(cloud.UserTemplate)
+		t.Uses.Unseen = []cloud.UserKind{cloud.UserGroup, cloud.UserService, cloud.UserAccount}
 	case "alibaba": // whose copies wait in a queue of its own
 		t.MaxTags, t.MaxTagValue, t.CreateTokens = 20, 128, true
 		t.ReservedTags = []string{"aliyun", "acs:"}
 		t.ImageCopies = cloud.CopyTraits{Tags: true, Tokens: true}
 		t.SnapshotCopies = t.ImageCopies
+		t.Uses = usesOf(cloud.UserTemplate, cloud.UserAccount)
+		t.Uses.Unseen = []cloud.UserKind{cloud.UserGroup, cloud.UserService}
 	case "tencent":
 		t.MaxTagKey, t.MaxTagValue, t.ConsistentSets = 127, 255, false // a group is "not a consistent snapshot", it says
 		t.ReservedTags = []string{"qcloud", "tencent", "project"}
 	case "openstack":
 		t.MaxTags, t.MaxTagKey, t.MaxTagValue, t.ConsistentSets = 128, 255, 255, false
 		t.RefusesInUse = false // cinder knows nothing of the images that nova made of its snapshots
+		t.Uses = usesOf(cloud.UserAccount)
+		t.Uses.Unseen = []cloud.UserKind{cloud.UserGroup, cloud.UserService}
 	default:
 		return cloud.Traits{}, false
 	}
 	return t, true
+}
+
+// usesOf are what every cloud tells that tells uses at all, and more of images.
+func usesOf(more ...cloud.UserKind) cloud.UseTraits {
+	return cloud.UseTraits{Images: append([]cloud.UserKind{cloud.UserInstance}, more...), Snapshots: []cloud.UserKind{cloud.UserDisk, cloud.UserImage}}
 }
 
 // hash is FNV-1a.

@@ -67,6 +67,7 @@ type thing[T any] struct {
 	life
 	removed bool
 	copied  bool     // made by copying
+	from    string   // the snapshot that a disk was made from
 	stays   bool     // a disk that is left behind when its instance is deleted
 	key     string   // a snapshot's, of the account's own; empty is the cloud's default, if it is encrypted at all
 	shared  []string // ids of the accounts that may copy it, sorted
