@@ -177,7 +177,7 @@ func (c *copier) backup(to policy.Copy, b, there *inventory.Backup) (waits bool)
 			continue
 		}
 		if !c.part(to, b, there, p) {
-			c.wants = c.wants[:before] // it was given up, or a person cancelled or deleted it: the other parts are of no use
+			c.wants = c.wants[:before] // it was given up, or a person deleted it: the other parts are of no use
 			return false
 		}
 	}
@@ -241,9 +241,17 @@ func (c *copier) tryCopy(a *Action, failures int) (due, wanted bool) {
 	case past.Done:
 		leave(LeftOut, "it was copied to "+a.Place.String()+", and is not listed there (any more): a copy is made once")
 		return false, c.in.Now.Sub(past.At) < time.Hour // a listing may lag behind; later than that, somebody deleted it
-	case past.Stopped:
-		leave(LeftOut, "a person cancelled its copy to "+a.Place.String())
-		return false, false
+	case past.Stopped: // by a person, or since too much of its run had failed: as with a slot's backup, the next slot decides anew
+		next, more := c.pol.Backup.When.Next(past.At)
+		switch {
+		case !more:
+			leave(LeftOut, "its copy to "+a.Place.String()+" was cancelled")
+			return false, false
+		case c.in.Now.Before(next):
+			c.againAt(next)
+			leave(LeftOut, "its copy to "+a.Place.String()+" was cancelled, and is begun anew after "+SlotText(next))
+			return false, true
+		}
 	default:
 		if again, rests := c.rests(past); rests {
 			c.againAt(again)
