@@ -49,7 +49,7 @@ var actionsOf = map[string][]string{
 	"image.copy": {"CopyImage"}, "snapshot.copy": {"CopySnapshot"}, "image.share": {"ModifyImageSharePermission"},
 	"image.unshare": {"ModifyImageSharePermission"}, "image.shares": {"DescribeImageSharePermission"},
 	"instance.start": {"StartInstance"}, "instance.stop": {"StopInstance"}, "instance.delete": {"DeleteInstance"},
-	"account.identity": {"GetCallerIdentity"},
+	"account.identity": {"GetCallerIdentity"}, "image.uses": {"DescribeImages"}, "snapshot.uses": {"DescribeSnapshots"},
 }
 
 // codeOf is a code of ECS's for each class, with its HTTP status.
@@ -66,7 +66,7 @@ func TestConformance(t *testing.T) {
 	cloudtest.Run(t, cloudtest.Harness{
 		Can: []cloud.Capability{
 			cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging,
-			cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying,
+			cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying, cloud.Referring,
 		},
 		Open: subject,
 	})
@@ -125,6 +125,10 @@ func subject(t *testing.T) cloudtest.Subject {
 		InstanceType: "ecs.g7.large", Network: "vsw-" + region + "-a/sg-" + region, LaunchTokens: true, DiskTokens: true, RequestIDs: true,
 		ImagesStand: true, Elsewhere: elsewhere, Key: "key-there", WrongKey: "key-here",
 		Partner: partner, Other: other, OtherAccount: "partner",
+		Template: func(_ *testing.T, image cloud.Ref) (string, func()) {
+			id := f.AddLaunchTemplate(image.Region, fakealibaba.BaseImage, image.ID, fakealibaba.BaseImage)
+			return id, func() { f.Remove(image.Region, id) }
+		},
 	}
 }
 

@@ -128,11 +128,11 @@ func powerOf(status string) cloud.Power {
 
 // wireDisk is a disk as ECS writes it.
 type wireDisk struct {
-	DiskID, DiskName, ZoneID, Category, Type, Status, InstanceID, Device string
-	Size                                                                 number
-	Encrypted                                                            bool
-	CreationTime                                                         instant
-	Tags                                                                 tagSet
+	DiskID, DiskName, ZoneID, Category, Type, Status, InstanceID, Device, SourceSnapshotID string
+	Size                                                                                   number
+	Encrypted                                                                              bool
+	CreationTime                                                                           instant
+	Tags                                                                                   tagSet
 }
 
 // local says whether the disk is on the host, out of the reach of snapshots.
@@ -156,11 +156,11 @@ func (p *Provider) disk(region string, d *wireDisk) cloud.Disk {
 
 // wireSnapshot is a snapshot as ECS writes it.
 type wireSnapshot struct {
-	SnapshotID, SnapshotName, SourceDiskID, Status, Progress, SnapshotType, SourceSnapshotID string
-	SourceDiskSize                                                                           number
-	Encrypted                                                                                bool
-	CreationTime                                                                             instant
-	Tags                                                                                     tagSet
+	SnapshotID, SnapshotName, SourceDiskID, Status, Progress, SnapshotType, SourceSnapshotID, Usage string
+	SourceDiskSize                                                                                  number
+	Encrypted                                                                                       bool
+	CreationTime                                                                                    instant
+	Tags                                                                                            tagSet
 }
 
 func (p *Provider) snapshot(region string, s *wireSnapshot) cloud.Snapshot {
@@ -196,11 +196,12 @@ func percent(text string) int {
 
 // wireImage is an image as ECS writes it.
 type wireImage struct {
-	ImageID, ImageName, Status, Progress, ImageOwnerAlias string
-	Size                                                  number
-	Usable                                                *bool
-	CreationTime                                          instant
-	DiskDeviceMappings                                    struct {
+	ImageID, ImageName, Status, Progress, ImageOwnerAlias, Usage string
+	IsSelfShared                                                 flag
+	Size                                                         number
+	Usable                                                       *bool
+	CreationTime                                                 instant
+	DiskDeviceMappings                                           struct {
 		DiskDeviceMapping []struct {
 			SnapshotID, Device, Type string
 			Size                     number

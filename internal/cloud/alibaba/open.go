@@ -168,6 +168,7 @@ func (p *Provider) Traits() cloud.Traits {
 		CreateTokens: true, ConsistentSets: true, ImageHasDisks: true, RefusesInUse: true,
 		ImageCopies:    cloud.CopyTraits{Tags: true, Tokens: true}, // more than five at once wait in a queue of ECS's own
 		SnapshotCopies: cloud.CopyTraits{Tags: true, Tokens: true},
+		Uses:           usesSeen(),
 		Lag:            2 * time.Minute, // nothing is documented; others wait for what they made for about as long
 	}
 }

@@ -179,6 +179,9 @@ func (r *region) any(id string) record {
 	if v, ok := r.Groups.find(id); ok {
 		return v
 	}
+	if v, ok := r.Templates.find(id); ok {
+		return v
+	}
 	return nil
 }
 
@@ -194,6 +197,7 @@ func (f *Fake) Remove(where, id string) {
 	r.Snapshots.remove(id)
 	r.Images.remove(id)
 	r.Groups.remove(id)
+	r.Templates.remove(id)
 }
 
 // Settle lets what is under way on a thing end now: a snapshot or an image well, badly or (Hangs) never, with an image its

@@ -63,7 +63,8 @@ func (c *call) image(m *Image, owner string) fields {
 	return fields{
 		"ImageId": m.ID, "ImageName": m.Name, "Description": m.Description, "ImageOwnerAlias": owner, "Status": state, "Size": size,
 		"Progress": strconv.Itoa(progress(m.Created, m.DoneAt, c.now)) + "%", "Usage": usage, "IsCopied": m.SourceImage != "", "IsPublic": m.Alias == "system",
-		"Usable": state == "Available" && !c.now.Before(m.UsableAt), "Architecture": "x86_64", "OSType": "linux",
+		"IsSelfShared": strconv.FormatBool(len(m.SharedWith) > 0),
+		"Usable":       state == "Available" && !c.now.Before(m.UsableAt), "Architecture": "x86_64", "OSType": "linux",
 		"CreationTime": m.Created.UTC().Format(timeForm), "DiskDeviceMappings": wrap("DiskDeviceMapping", disks), "Tags": tagFields(m.Tags, "TagKey", "TagValue"),
 	}
 }

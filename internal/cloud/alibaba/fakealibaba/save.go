@@ -38,7 +38,7 @@ func (f *Fake) Load(r io.Reader) error {
 		}
 		err := errors.Join(
 			r.Instances.index(idForm("i")), r.Disks.index(idForm("d")), r.Snapshots.index(idForm("s")),
-			r.Images.index(idForm("m")), r.Groups.index(idForm("ssg")),
+			r.Images.index(idForm("m")), r.Groups.index(idForm("ssg")), r.Templates.index(idForm("lt")),
 		)
 		if err != nil {
 			return fmt.Errorf("state: region %q: %w", name, err)

@@ -34,6 +34,7 @@ type region struct {
 	Snapshots table[*Snapshot] `json:"snapshots"`
 	Images    table[*Image]    `json:"images"`
 	Groups    table[*Group]    `json:"groups"`
+	Templates table[*Template] `json:"templates,omitzero"`
 	Tokens    map[string]used  `json:"tokens"` // client tokens by action
 }
 
@@ -322,7 +323,7 @@ func idForm(prefix string) *regexp.Regexp {
 }
 
 // kinds are the things that ids name: their prefixes, and the words of the errors about them.
-var kindOf = map[string]string{"i": "Instance", "d": "Disk", "s": "Snapshot", "m": "Image", "ssg": "SnapshotGroup"}
+var kindOf = map[string]string{"i": "Instance", "d": "Disk", "s": "Snapshot", "m": "Image", "ssg": "SnapshotGroup", "lt": "LaunchTemplate"}
 
 // lookup finds what an id names.
 func lookup[T record](c *call, t *table[T], prefix, id string) (T, error) {
