@@ -72,6 +72,7 @@ var (
 	_ cloud.Sharer         = (*Provider)(nil)
 	_ cloud.Identifier     = (*Provider)(nil)
 	_ cloud.Operator       = (*Provider)(nil)
+	_ cloud.Referrer       = (*Provider)(nil)
 )
 
 const (

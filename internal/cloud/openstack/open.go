@@ -66,6 +66,7 @@ var (
 	_ cloud.Sharer      = (*Provider)(nil)
 	_ cloud.Identifier  = (*Provider)(nil)
 	_ cloud.Operator    = (*Provider)(nil)
+	_ cloud.Referrer    = (*Provider)(nil)
 )
 
 // Open reads the credentials and checks that they are whole. It asks nothing of the network: that the cloud accepts
@@ -113,7 +114,7 @@ func (p *Provider) Close() { p.http.CloseIdleConnections() }
 // was made from take some two dozen. ImageHasDisks stays false, as it holds of volume-backed servers only: those are the
 // ones without LocalRoot.
 func (p *Provider) Traits() cloud.Traits {
-	return cloud.Traits{Cloud: "openstack", MaxTags: 100, MaxTagKey: 255, MaxTagValue: 255}
+	return cloud.Traits{Cloud: "openstack", MaxTags: 100, MaxTagKey: 255, MaxTagValue: 255, Uses: usesSeen()}
 }
 
 // newHTTPClient has time-outs, which neither gophercloud nor net/http set.

@@ -20,7 +20,7 @@ import (
 func TestOnRig(t *testing.T) {
 	rig := openRig(t)
 	can := []cloud.Capability{
-		cloud.Snapshots, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging, cloud.Sharing, cloud.Operating, cloud.Identifying,
+		cloud.Snapshots, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging, cloud.Sharing, cloud.Operating, cloud.Identifying, cloud.Referring,
 	}
 	t.Run("ImageBacked", func(t *testing.T) {
 		cloudtest.Run(t, cloudtest.Harness{Can: can, Open: func(t *testing.T) cloudtest.Subject { return rig.subject(t, false) }})

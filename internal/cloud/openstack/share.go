@@ -80,6 +80,11 @@ func (p *Provider) SharedWith(ctx context.Context, ref cloud.Ref) ([]string, err
 	if err != nil || i.Visibility != shared {
 		return nil, err
 	}
+	return p.members(ctx, op, ref, r)
+}
+
+// members lists the projects that an image is shared with.
+func (p *Provider) members(ctx context.Context, op string, ref cloud.Ref, r *region) ([]string, error) {
 	var answer struct {
 		Members []struct {
 			ID string `json:"member_id"`

@@ -19,6 +19,7 @@ type volume struct {
 	Zone        string            `json:"availability_zone"`
 	Type        string            `json:"volume_type"`
 	Bootable    string            `json:"bootable"`
+	Snapshot    string            `json:"snapshot_id"` // that it was made from
 	Encrypted   bool              `json:"encrypted"`
 	User        string            `json:"user_id"`
 	Project     string            `json:"os-vol-tenant-attr:tenant_id"`
