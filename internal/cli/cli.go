@@ -170,6 +170,7 @@ It is told what to do by policy files, and remembers by tags on the backups them
 		{"look", s.runsCommand()},
 		{"look", s.simulateCommand()},
 		{"look", s.auditCommand()},
+		{"more", s.permissionsCommand()},
 		{"more", s.demoCommand()},
 		{"more", s.fakeCommand()},
 		{"more", s.schemaCommand()},

@@ -16,6 +16,7 @@ import (
 	"github.com/stint-cloud/stint/internal/cloud/openstack"
 	"github.com/stint-cloud/stint/internal/cloud/tencent"
 	"github.com/stint-cloud/stint/internal/config"
+	"github.com/stint-cloud/stint/internal/permit"
 	"github.com/stint-cloud/stint/internal/policy"
 )
 
@@ -24,13 +25,15 @@ type entry struct {
 	name string
 	open func(ctx context.Context, a policy.Account, sys config.System) (cloud.Provider, error)
 	pace paces
+
+	permissions func() permit.Table // nil when none are written down
 }
 
 // list names every cloud that this version speaks to.
 func list() []entry {
 	return []entry{
 		{name: "alibaba", open: openAlibaba, pace: paces{reads: 10, writes: 3}},
-		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10, burst: 100}},
+		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10, burst: 100}, permissions: aws.Permissions},
 		{name: "openstack", open: openOpenStack, pace: paces{reads: 20, writes: 5}},
 		{name: "tencent", open: openTencent, pace: paces{reads: 10, writes: 5}},
 	}
@@ -43,6 +46,15 @@ func find(name string) (entry, bool) {
 		}
 	}
 	return entry{}, false
+}
+
+// Permissions are the actions that a cloud's operations come to; ok is false for a cloud whose are not written down.
+func Permissions(name string) (t permit.Table, ok bool) {
+	e, known := find(name)
+	if !known || e.permissions == nil {
+		return t, false
+	}
+	return e.permissions(), true
 }
 
 // Opener reaches accounts. It makes no call; what is wrong with an account's credentials comes with the account's name.

@@ -49,7 +49,7 @@ func codes() map[string]meaning {
 		"ExpiredToken":                {class: cloud.ErrDenied, remedy: fixClock},
 		"ExpiredTokenException":       {class: cloud.ErrDenied, remedy: fixClock},
 		"OptInRequired":               {class: cloud.ErrDenied, remedy: "switch the region or the service on for this account"},
-		"UnauthorizedOperation":       {class: cloud.ErrDenied, remedy: "let the account's administrator allow the action; docs/guide/aws.md lists those that Stint needs"},
+		"UnauthorizedOperation":       {class: cloud.ErrDenied, remedy: "let the account's administrator allow the action; `stint permissions` prints what Stint needs"},
 		"AccessDenied":                {class: cloud.ErrDenied, remedy: "check the role's trust policy and external id"},
 	}
 	for class, list := range map[error][]string{

@@ -244,11 +244,14 @@ func (f *Fake) run(r *http.Request, body []byte, name, regionName string, act ac
 	if f.denied[name] {
 		return nil, failStatus(http.StatusForbidden, "UnauthorizedOperation", "You are not authorized to perform this operation. User: %s is not authorized to perform: ec2:%s", id.arn, name)
 	}
-	if dry {
-		return nil, failStatus(http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-	}
 	if reg != nil {
 		reg.settle(now)
+	}
+	if err := f.authorize(id, reg, name, act.sts, p); err != nil {
+		return nil, err
+	}
+	if dry {
+		return nil, failStatus(http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 	}
 	c := &call{f: f, region: reg, now: now, id: id, out: newDoc(name, act.sts, requestID)}
 	if err := do(c); err != nil {
