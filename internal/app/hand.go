@@ -45,15 +45,7 @@ func (a *App) FindBackup(ctx context.Context, id string, place cloud.Place) ([]i
 	case len(ids) > 1:
 		return nil, fmt.Errorf("%q is the beginning of %d backups: give more of it", id, len(ids))
 	}
-	slices.SortFunc(found, func(x, y inventory.Backup) int {
-		if x.Copied != y.Copied {
-			if x.Copied {
-				return 1
-			}
-			return -1
-		}
-		return x.Place.Compare(y.Place)
-	})
+	slices.SortFunc(found, originalFirst)
 	return found, nil
 }
 

@@ -251,7 +251,18 @@ func (c coverage) copied(inst *cloud.Instance, pol policy.Policy, to cloud.Place
 	return v
 }
 
-// Backups lists every backup that the store knows of in the rules' scopes, newest first.
+// originalFirst orders the places of one backup.
+func originalFirst(x, y inventory.Backup) int {
+	switch {
+	case x.Copied == y.Copied:
+		return x.Place.Compare(y.Place)
+	case y.Copied:
+		return -1
+	}
+	return 1
+}
+
+// Backups lists every backup that the store knows of in the rules' scopes, the newest first, and each before its copies.
 func (a *App) Backups(ctx context.Context) ([]inventory.Backup, error) {
 	scopes, err := a.Scopes(ctx, nil)
 	if err != nil {
@@ -265,6 +276,20 @@ func (a *App) Backups(ctx context.Context) ([]inventory.Backup, error) {
 	for _, b := range world.Backups() {
 		list = append(list, *b)
 	}
-	slices.SortStableFunc(list, func(x, y inventory.Backup) int { return y.Time.Compare(x.Time) })
+	made := map[string]time.Time{} // of the originals: their copies stand with them
+	for _, b := range list {
+		if !b.Copied {
+			made[b.ID] = b.Time
+		}
+	}
+	when := func(b inventory.Backup) time.Time {
+		if at, ok := made[b.ID]; ok {
+			return at
+		}
+		return b.Time
+	}
+	slices.SortStableFunc(list, func(x, y inventory.Backup) int {
+		return cmp.Or(when(y).Compare(when(x)), cmp.Compare(x.Source, y.Source), cmp.Compare(x.ID, y.ID), originalFirst(x, y))
+	})
 	return list, nil
 }
