@@ -15,7 +15,7 @@ type Referrer interface {
 	// Uses lists who uses these images, or these snapshots: at most MaxIDs of one kind in one region. It takes one request or
 	// a few, not one for each. What is gone has no users and is no error. In any order; a use may come twice.
 	//
-	// It tells the kinds of user that UseTraits lists, and is silent about all others. When one of its requests fails it
+	// It tells all users of the kinds that UseTraits lists; of others there may be more than it says. When one of its requests fails it
 	// fails: that nobody uses something is never said by half. What a thing's own account did a moment ago may be missing
 	// for as long as Traits.Lag.
 	Uses(ctx context.Context, refs []Ref) ([]Use, error)

@@ -3,6 +3,7 @@ package aws
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ var actionOf = map[string]string{
 	"tag.set": "CreateTags", "tag.remove": "DeleteTags",
 	"image.copy": "CopyImage", "snapshot.copy": "CopySnapshot", "image.share": "DescribeImages", "image.unshare": "DescribeImages",
 	"image.shares": "DescribeImageAttribute", "instance.start": "StartInstances", "instance.stop": "StopInstances",
-	"instance.delete": "TerminateInstances",
+	"instance.delete": "TerminateInstances", "image.uses": "DescribeImages", "snapshot.uses": "DescribeImages",
 }
 
 // codeOf is a code of EC2's for each class.
@@ -56,7 +57,7 @@ func TestConformance(t *testing.T) {
 	cloudtest.Run(t, cloudtest.Harness{
 		Can: []cloud.Capability{
 			cloud.Snapshots, cloud.SnapshotSets, cloud.ImageMaking, cloud.DiskMaking, cloud.Launching, cloud.Tagging,
-			cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying,
+			cloud.ImageCopies, cloud.SnapshotCopies, cloud.Sharing, cloud.Operating, cloud.Identifying, cloud.Referring,
 		},
 		Open: subject,
 	})
@@ -109,6 +110,11 @@ func subject(t *testing.T) cloudtest.Subject {
 		InstanceType: "t3.micro", Network: "subnet-0123456789abcdef0", LaunchTokens: true, DiskTokens: true, RequestIDs: true,
 		ImagesStand: true, ImageTagsSnapshots: true,
 		Elsewhere: elsewhere, Key: keyThere, WrongKey: "arn:aws:kms:" + region + ":111122223333:key/" + keyHere,
+		Template: func(_ *testing.T, image cloud.Ref) (string, func()) {
+			images := append([]string{image.ID}, slices.Repeat([]string{fakeaws.BaseImage}, 30)...)
+			id := f.AddLaunchTemplate(image.Region, images...)
+			return id, func() { f.RemoveLaunchTemplate(image.Region, id) }
+		},
 		Partner: "444455556666", Other: other, OtherAccount: "partner", SharesSnapshots: true,
 		EncryptedDisk: func(t *testing.T) string {
 			f.AddInstance(region, fakeaws.NewInstance{Disks: []fakeaws.NewDisk{{Encrypted: true}}})

@@ -73,6 +73,7 @@ var (
 	_ cloud.Sharer         = (*Provider)(nil)
 	_ cloud.Identifier     = (*Provider)(nil)
 	_ cloud.Operator       = (*Provider)(nil)
+	_ cloud.Referrer       = (*Provider)(nil)
 )
 
 const (
@@ -181,6 +182,7 @@ func (p *Provider) Traits() cloud.Traits {
 		Lag:            5 * time.Minute, // "up to some minutes", says the reference on eventual consistency
 		ImageCopies:    cloud.CopyTraits{Tags: true, Tokens: true, Max: 100, SharedAcross: true},
 		SnapshotCopies: cloud.CopyTraits{Tags: true, Max: 20, SharedAcross: true},
+		Uses:           usesSeen(),
 	}
 }
 

@@ -66,6 +66,9 @@ type table[T record] struct {
 	byID map[string]T
 }
 
+// IsZero leaves out of a saved state what was never there.
+func (t table[T]) IsZero() bool { return len(t.Rows) == 0 }
+
 func (t *table[T]) add(v T) {
 	if t.byID == nil {
 		t.byID = map[string]T{}

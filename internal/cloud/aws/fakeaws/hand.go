@@ -344,7 +344,7 @@ func (f *Fake) Load(r io.Reader) error {
 		if r == nil {
 			return fmt.Errorf("state: region %q is empty", name)
 		}
-		if err := errors.Join(r.Instances.index("i"), r.Volumes.index("vol"), r.Snapshots.index("snap"), r.Images.index("ami")); err != nil {
+		if err := errors.Join(r.Instances.index("i"), r.Volumes.index("vol"), r.Snapshots.index("snap"), r.Images.index("ami"), r.Templates.index("lt")); err != nil {
 			return fmt.Errorf("state: region %q: %w", name, err)
 		}
 		if r.Gone == nil || r.Tokens == nil || r.Making == nil {

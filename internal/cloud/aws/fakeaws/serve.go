@@ -315,6 +315,7 @@ func actions() map[string]action {
 		"DeregisterImage":           write(deregisterImage),
 		"ModifyImageAttribute":      write(modifyImageAttribute),
 		"DescribeImageAttribute":    read(describeImageAttribute),
+		"DescribeImageReferences":   read(describeImageReferences),
 		"ModifySnapshotAttribute":   write(modifySnapshotAttribute),
 		"DescribeSnapshotAttribute": read(describeSnapshotAttribute),
 		"CreateTags":                write(createTags),

@@ -32,6 +32,7 @@ type region struct {
 	Volumes   table[*Volume]      `json:"volumes"`
 	Snapshots table[*Snapshot]    `json:"snapshots"`
 	Images    table[*Image]       `json:"images"`
+	Templates table[*Template]    `json:"templates,omitzero"`
 	Gone      map[string]bool     `json:"gone"`   // images that once were
 	Tokens    map[string]used     `json:"tokens"` // client tokens by action
 	Due       []due               `json:"due"`    // what happens once its time has come
@@ -70,6 +71,9 @@ type table[T record] struct {
 	Rows []T `json:"rows"`
 	byID map[string]T
 }
+
+// IsZero leaves out of a saved state what was never there.
+func (t table[T]) IsZero() bool { return len(t.Rows) == 0 }
 
 func (t *table[T]) add(v T) {
 	if t.byID == nil {
@@ -347,7 +351,7 @@ var (
 	errMalformed = map[string]string{
 		"i": "InvalidInstanceID.Malformed", "vol": "InvalidParameterValue", "snap": "InvalidSnapshotID.Malformed", "ami": "InvalidAMIID.Malformed",
 	}
-	idForm = regexp.MustCompile(`^(i|vol|snap|ami)-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	idForm = regexp.MustCompile(`^(i|vol|snap|ami|lt)-([0-9a-f]{8}|[0-9a-f]{17})$`)
 )
 
 // lookup finds what an id names, as EC2 does for an id given outright: a wrong or unknown one is an error.
