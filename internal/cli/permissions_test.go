@@ -4,111 +4,22 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
-	"github.com/stint-cloud/stint/internal/cloud/aws"
-	"github.com/stint-cloud/stint/internal/cloud/aws/fakeaws"
 	"github.com/stint-cloud/stint/internal/clouds"
-	"github.com/stint-cloud/stint/internal/config"
-	"github.com/stint-cloud/stint/internal/inventory"
-	"github.com/stint-cloud/stint/internal/plan"
-	"github.com/stint-cloud/stint/internal/policy"
 )
-
-// permissionsPolicies are both methods, and copies; what the account says of its regions and its address is filled in.
-const permissionsPolicies = `
-accounts:
-  web:
-    cloud: aws
-    %s
-    endpoint: %q
-    credentials: { access-key: env:KEY, secret-key: env:SECRET }
-policies:
-  disks:
-    backup:
-      select:   { accounts: [web], regions: [us-east-1], tags: { backup: disks } }
-      schedule: { every: 1d, catch-up: 1d }
-      method:   snapshots
-      keep:     { last: 1 }
-      copies:   [{ to: web/eu-west-1, keep: { last: 1 } }]
-  images:
-    backup:
-      select:   { accounts: [web], regions: [us-east-1], tags: { backup: images } }
-      schedule: { every: 1d, catch-up: 1d }
-      method:   image
-      keep:     { last: 1 }
-`
-
-// guarded is an account that allows what a document allows, with policies, a past, and a command line of its own.
-type guarded struct {
-	t     *testing.T
-	actor *actor
-	dir   string
-}
-
-func newGuarded(t *testing.T, regions string) *guarded {
-	t.Helper()
-	a, err := newActor("web")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.stop)
-	g := &guarded{t: t, actor: a, dir: t.TempDir()}
-	text := fmt.Sprintf(permissionsPolicies, regions, a.url)
-	if err := os.WriteFile(filepath.Join(g.dir, "stint.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, kind := range []string{"disks", "images"} {
-		a.add(kind+"-1", map[string]string{"backup": kind}, 1)
-	}
-	if err := a.old("disks", "disks-1", 3); err != nil {
-		t.Fatal(err)
-	}
-	g.oldImage(3)
-	return g
-}
-
-// oldImage is to images what actor.old is to snapshots.
-func (g *guarded) oldImage(days int) {
-	source := cloud.Ref{Account: "web", Region: scriptRegion, Kind: cloud.KindInstance, ID: g.actor.ids["images-1"]}
-	at := time.Now().Add(-time.Duration(days) * 24 * time.Hour).UTC().Truncate(time.Second)
-	slot := at.Format(time.RFC3339)
-	tags := map[string]string{
-		cloud.TagPolicy: "images", cloud.TagSource: source.Source(), cloud.TagSlot: slot, cloud.TagBackup: plan.BackupID("images", source, slot),
-		cloud.TagBy: inventory.FormatBy(cloud.Tags{{Key: "backup", Value: "images"}}, 256), "backup": "images",
-	}
-	under := g.actor.fake.AddSnapshot(scriptRegion, fakeaws.Snapshot{Meta: fakeaws.Meta{Created: at, Tags: tags}})
-	g.actor.fake.AddImage(scriptRegion, fakeaws.Image{
-		Meta: fakeaws.Meta{Created: at, Tags: tags}, Name: "old-" + inventory.NameMark(tags[cloud.TagBackup]), SourceInstance: source.ID, End: "available", DoneAt: at,
-		RootDevice: "/dev/xvda", Mappings: []fakeaws.Mapping{{Device: "/dev/xvda", SnapshotID: under, GiB: 8, Type: "gp3"}},
-	})
-}
-
-func (g *guarded) env(name string) string {
-	return map[string]string{"KEY": fakeaws.AccessKey, "SECRET": fakeaws.SecretKey, "USER": "ann"}[name]
-}
-
-func (g *guarded) open(a policy.Account) (cloud.Provider, error) {
-	p, err := clouds.Opener(g.t.Context(), config.System{Env: g.env, ReadFile: os.ReadFile})(a)
-	if err != nil {
-		return nil, err
-	}
-	return quick{p.(*aws.Provider)}, nil
-}
 
 // run is one command; it gives the exit code and all that was said.
 func (g *guarded) run(args ...string) (int, string) {
 	var out bytes.Buffer
 	args = append(args, "-f", filepath.Join(g.dir, "stint.yaml"), "--database", filepath.Join(g.dir, "memory.db"))
-	code := Main(g.t.Context(), args, IO{In: strings.NewReader(""), Out: &out, Err: &out, Env: g.env, Open: g.open})
+	code := Main(g.t.Context(), args, IO{In: strings.NewReader(""), Out: &out, Err: &out, Env: g.getenv, Open: g.open})
 	return code, out.String()
 }
 
@@ -144,7 +55,7 @@ func (g *guarded) story() (wrong string) {
 		func() []string { return []string{"apply", "--yes"} },
 	}
 	for _, kind := range []string{"disks", "images"} {
-		place := "web/" + scriptRegion
+		place := "web/" + g.region
 		steps = append(
 			steps,
 			func() []string { return []string{"backups", "hold", ids()[kind], "--reason", "the auditor"} },
@@ -200,56 +111,63 @@ func without(t *testing.T, document []byte, statement, action int) (rest []byte,
 	return rest, gone, true
 }
 
-const bothRegions = "regions: [us-east-1, eu-west-1]"
+// stages are the clouds whose documents are tried, each with two regions named.
+func stages() map[string]struct {
+	open    func(t *testing.T, regions string) *guarded
+	regions string
+} {
+	return map[string]struct {
+		open    func(t *testing.T, regions string) *guarded
+		regions string
+	}{
+		"alibaba": {guardedAlibaba, "regions: [cn-hangzhou, cn-shanghai]"},
+		"aws":     {guardedAWS, "regions: [us-east-1, eu-west-1]"},
+	}
+}
 
 // TestPermissionsAreEnough: with exactly the document that is printed everything goes through, expiry, copies and restores
 // too, whether the account names its regions or not; and nothing is deleted that does not carry our tag.
 func TestPermissionsAreEnough(t *testing.T) {
-	for name, regions := range map[string]string{"regions": bothRegions, "every region": ""} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			g := newGuarded(t, regions)
-			if err := g.actor.fake.Enforce(g.document("--restore")); err != nil {
-				t.Fatal(err)
-			}
-			if wrong := g.story(); wrong != "" {
-				t.Fatalf("with the document that is printed: %s", wrong)
-			}
-			f := g.actor.fake
-			if n := f.Failures(); len(n) > 0 {
-				t.Errorf("calls were refused: %v, want none", n)
-			}
-			for _, action := range []string{"CreateSnapshots", "CopySnapshot", "CreateImage", "DeregisterImage", "DeleteSnapshot", "DeleteTags", "CreateVolume", "RunInstances"} {
-				if f.Count(action) == 0 {
-					t.Errorf("%s was not called: the story is not whole", action)
+	for name, stage := range stages() {
+		for _, regions := range []string{stage.regions, ""} {
+			t.Run(name+" "+regions, func(t *testing.T) {
+				t.Parallel()
+				g := stage.open(t, regions)
+				if err := g.fake.Enforce(g.document("--restore")); err != nil {
+					t.Fatal(err)
 				}
-			}
-			g.strange()
-		})
+				if wrong := g.story(); wrong != "" {
+					t.Fatalf("with the document that is printed: %s", wrong)
+				}
+				if n := g.fake.Failures(); len(n) > 0 {
+					t.Errorf("calls were refused: %v, want none", n)
+				}
+				for _, action := range g.calls {
+					if g.fake.Count(action) == 0 {
+						t.Errorf("%s was not called: the story is not whole", action)
+					}
+				}
+				g.outOfReach()
+			})
+		}
 	}
 }
 
-// strange wants a snapshot and an image without our tag to be out of reach.
-func (g *guarded) strange() {
+// outOfReach wants a snapshot and an image without our tag to stay.
+func (g *guarded) outOfReach() {
 	g.t.Helper()
-	p, err := g.open(policy.Account{
-		Name: "web", Cloud: "aws", Regions: []string{scriptRegion}, Endpoint: g.actor.url,
-		Credentials: policy.Credentials{AccessKey: "env:KEY", SecretKey: "env:SECRET"},
-	})
+	p, err := g.open(g.account)
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	c := cloud.NewClient("web", p)
-	mine := map[string]string{"Name": "mine", "backup": "disks"}
-	snapshot := cloud.Ref{Account: "web", Region: scriptRegion, Kind: cloud.KindSnapshot}
-	snapshot.ID = g.actor.fake.AddSnapshot(scriptRegion, fakeaws.Snapshot{Meta: fakeaws.Meta{Tags: mine}})
-	image := cloud.Ref{Account: "web", Region: scriptRegion, Kind: cloud.KindImage}
-	image.ID = g.actor.fake.AddImage(scriptRegion, fakeaws.Image{Meta: fakeaws.Meta{Tags: mine}, Name: "mine"})
+	snapshot := cloud.Ref{Account: "web", Region: g.region, Kind: cloud.KindSnapshot}
+	image := cloud.Ref{Account: "web", Region: g.region, Kind: cloud.KindImage}
+	snapshot.ID, image.ID = g.strange()
 	for what, err := range map[string]error{
 		"deleting a snapshot": c.DeleteSnapshot(g.t.Context(), snapshot),
 		"deleting an image":   c.DeleteImage(g.t.Context(), image),
-		"tagging a snapshot":  c.SetTags(g.t.Context(), snapshot, cloud.TagsOf(map[string]string{cloud.TagPolicy: "disks"})),
-		"untagging an image":  c.RemoveTags(g.t.Context(), image, []string{"Name"}),
+		"untagging an image":  c.RemoveTags(g.t.Context(), image, []string{"backup"}),
 	} {
 		if !errors.Is(err, cloud.ErrDenied) {
 			g.t.Errorf("%s of somebody else's: got %v, want it denied", what, err)
@@ -259,33 +177,42 @@ func (g *guarded) strange() {
 
 // TestEachPermissionIsNeeded: without any one action of any one statement something fails, and what is said names it.
 func TestEachPermissionIsNeeded(t *testing.T) {
-	document := newGuarded(t, bothRegions).document("--restore")
-	n := 0
-	var stories sync.WaitGroup // mostly they wait, for what is being made
-	for statement := 0; ; statement++ {
-		if _, _, ok := without(t, document, statement, 0); !ok {
-			break
-		}
-		for action := 0; ; action++ {
-			rest, gone, ok := without(t, document, statement, action)
-			if !ok {
-				break
-			}
-			n++
-			g := newGuarded(t, bothRegions)
-			if err := g.actor.fake.Enforce(rest); err != nil {
-				t.Fatal(err)
-			}
-			stories.Go(func() {
-				if wrong := g.story(); !strings.Contains(wrong, "not permitted (UnauthorizedOperation)") || !strings.Contains(wrong, gone) {
-					t.Errorf("without %s of statement %d: got %q, want a refusal that names it", gone, statement+1, wrong)
+	for name, stage := range stages() {
+		t.Run(name, func(t *testing.T) {
+			document := stage.open(t, stage.regions).document("--restore")
+			table, _ := clouds.Permissions(name)
+			n := 0
+			var stories sync.WaitGroup // mostly they wait, for what is being made
+			for statement := 0; ; statement++ {
+				if _, _, ok := without(t, document, statement, 0); !ok {
+					break
 				}
-			})
-		}
-	}
-	stories.Wait()
-	if n < 15 {
-		t.Errorf("the document allows %d actions, want at least 15", n)
+				for action := 0; ; action++ {
+					rest, gone, ok := without(t, document, statement, action)
+					if !ok {
+						break
+					}
+					n++
+					g := stage.open(t, stage.regions)
+					if err := g.fake.Enforce(rest); err != nil {
+						t.Fatal(err)
+					}
+					stories.Go(func() {
+						wrong := g.story()
+						if table.Spared(gone) && wrong == "" && len(g.fake.Failures()) > 0 {
+							return
+						}
+						if !strings.Contains(wrong, g.refusal) || !strings.Contains(wrong, gone) {
+							t.Errorf("without %s of statement %d: got %q, want a refusal that names it", gone, statement+1, wrong)
+						}
+					})
+				}
+			}
+			stories.Wait()
+			if n < 15 {
+				t.Errorf("the document allows %d actions, want at least 15", n)
+			}
+		})
 	}
 }
 

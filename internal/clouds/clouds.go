@@ -32,7 +32,7 @@ type entry struct {
 // list names every cloud that this version speaks to.
 func list() []entry {
 	return []entry{
-		{name: "alibaba", open: openAlibaba, pace: paces{reads: 10, writes: 3}},
+		{name: "alibaba", open: openAlibaba, pace: paces{reads: 10, writes: 3}, permissions: alibaba.Permissions},
 		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10, burst: 100}, permissions: aws.Permissions},
 		{name: "openstack", open: openOpenStack, pace: paces{reads: 20, writes: 5}},
 		{name: "tencent", open: openTencent, pace: paces{reads: 10, writes: 5}},

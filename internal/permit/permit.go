@@ -28,7 +28,7 @@ type language func(d draft) (body any, notes []string)
 
 // languages are those that can be written.
 func languages() map[string]language {
-	return map[string]language{"aws": iam}
+	return map[string]language{"alibaba": ram, "aws": iam}
 }
 
 // Known says whether documents can be written for the cloud.
@@ -79,56 +79,6 @@ func Make(rules policy.Rules, a policy.Account, t Table, opt Options) ([]Documen
 
 // has says whether the document is for the role, by itself or among others.
 func (d draft) has(role Role) bool { return d.role == role || d.role == All }
-
-// grant is one line of a document: these actions on these resources, if the condition holds.
-type grant struct {
-	actions   []string
-	resources []string
-	ours      string   // the tag that the resources must carry
-	while     []string // the actions within which it is allowed
-	regions   []string // where it may be asked, when the resources do not say so
-}
-
-// grants are the lines that the needs come to, lines that differ in their actions alone merged. resources says how the
-// cloud names kinds of things in regions.
-func (d draft) grants(resources func(kinds, regions []string) []string) []grant {
-	var out []grant
-	for _, n := range d.needs {
-		for _, ask := range d.table.Ops[n.op] {
-			kinds := slices.DeleteFunc(slices.Clone(ask.On), func(k string) bool { return n.kinds != nil && !slices.Contains(n.kinds, k) })
-			g := grant{actions: []string{ask.Action}, ours: ask.Ours, resources: []string{"*"}}
-			if ask.While != "" {
-				g.while = []string{ask.While}
-			}
-			if len(kinds) > 0 {
-				g.resources = resources(kinds, n.regions)
-			} else if !slices.Contains(n.regions, anywhere) {
-				g.regions = n.regions
-			}
-			out = merge(out, g)
-		}
-	}
-	return out
-}
-
-// merge adds a line, or what it allows to one that is like it.
-func merge(all []grant, g grant) []grant {
-	for i := range all {
-		o := &all[i]
-		if o.ours != g.ours || !slices.Equal(o.resources, g.resources) || !slices.Equal(o.regions, g.regions) {
-			continue
-		}
-		switch {
-		case len(o.while) == 0 && len(g.while) == 0:
-			o.actions = union(o.actions, g.actions)
-			return all
-		case len(o.while) > 0 && len(g.while) > 0 && slices.Equal(o.actions, g.actions):
-			o.while = union(o.while, g.while)
-			return all
-		}
-	}
-	return append(all, g)
-}
 
 // texts is a list that is written as a single text when it has one element.
 type texts []string

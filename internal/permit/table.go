@@ -33,6 +33,9 @@ type Ask struct {
 
 	// While is the action that makes what is tagged in the same request: the tags are allowed there only.
 	While string
+
+	// Spared says that the operation goes on without the action, and knows less.
+	Spared bool
 }
 
 // Role is what a document is for.
@@ -84,4 +87,18 @@ func (t Table) Of(op string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Spared says whether no operation needs the action: those that ask for it go on without, and know less.
+func (t Table) Spared(action string) bool {
+	spared := false
+	for _, asks := range t.Ops {
+		for _, a := range asks {
+			if a.Action == action && !a.Spared {
+				return false
+			}
+			spared = spared || a.Action == action
+		}
+	}
+	return spared
 }

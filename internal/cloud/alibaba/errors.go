@@ -24,7 +24,7 @@ const (
 	fixKeys   = "check the account's access key and that it is active"
 	fixClock  = "set this machine's clock"
 	fixToken  = "renew the temporary credentials"
-	fixRights = "let the account's administrator allow the action; docs/guide/alibaba.md lists those that Stint needs"
+	fixRights = "let the account's administrator allow the action; `stint permissions` prints what Stint needs"
 	fixRegion = "check regions: of the account, and that the region is open to it"
 	fixRole   = "check assume-role and external-id, and the role's trust policy"
 	fixKey    = "check that the key is in the region of the copy, enabled, and that ECS may use it"
@@ -179,7 +179,11 @@ func (p *Provider) problem(ctx context.Context, q question, ex *exchange, err er
 		if e.Class == cloud.ErrNotFound && q.ref.ID == "" {
 			e.Class = nil // a listing is of no one thing that could be missing
 		}
-		e.Err = &said{text: about + plain(r.Message), remedy: m.remedy, cause: err}
+		text := about + plain(r.Message)
+		if m.remedy == fixRights { // ECS does not say which
+			text += " (" + q.wire(about) + ")"
+		}
+		e.Err = &said{text: text, remedy: m.remedy, cause: err}
 	case ex != nil && ex.status == http.StatusTooManyRequests:
 		e.Class, e.Err = cloud.ErrThrottled, &said{text: about + "HTTP 429 without an answer of Alibaba Cloud's", cause: err}
 	case ex != nil && ex.status != 0:
@@ -188,6 +192,20 @@ func (p *Provider) problem(ctx context.Context, q question, ex *exchange, err er
 		e.Class, e.Err = cloud.ErrTransient, &said{text: about + p.unreached(q, err), cause: err}
 	}
 	return e
+}
+
+// wire is the request's action as RAM's policies write it.
+func (q question) wire(about string) string {
+	switch {
+	case about != "":
+		return "sts:AssumeRole"
+	case q.sts:
+		return "sts:" + q.action
+	}
+	if q.params["Tag.1.Key"] != "" && !strings.HasSuffix(q.action, "TagResources") && !strings.HasPrefix(q.action, "Describe") {
+		return "ecs:" + q.action + ", with ecs:TagResources for its tags"
+	}
+	return "ecs:" + q.action
 }
 
 // noKeys is about credentials that could not be found, or be renewed by whoever lends them.

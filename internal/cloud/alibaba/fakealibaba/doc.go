@@ -7,6 +7,6 @@
 // real one overlooks them, so that a wrong name is found here and not in an account. It keeps no goroutine of its own:
 // everything that happens with time is worked out from the clock when somebody looks.
 //
-// It refuses to be a whole cloud: no networks beyond ids, no RAM beyond a list of denied actions, no billing, and no disk
-// contents.
+// It refuses to be a whole cloud: no networks beyond ids, no RAM beyond a list of denied actions and policies that allow
+// (Enforce), no billing, and no disk contents.
 package fakealibaba

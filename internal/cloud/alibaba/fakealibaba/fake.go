@@ -98,6 +98,8 @@ type Fake struct {
 	failed   map[string]int // by code
 	minutes  map[string]minute
 	denied   map[string]bool
+	allowed  []allowance // by Enforce
+	enforced bool
 	nonces   map[string]time.Time
 	fault    func(action string, n int) *Fault
 	requests uint64

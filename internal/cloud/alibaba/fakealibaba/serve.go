@@ -291,11 +291,14 @@ func (f *Fake) run(r *http.Request, body []byte, name string, act action, form u
 	if f.denied[name] {
 		return nil, fail(http.StatusForbidden, "Forbidden.RAM", "User not authorized to operate on the specified resource, or this API doesn't support RAM.")
 	}
-	if dry {
-		return nil, fail(http.StatusBadRequest, "DryRunOperation", "Request validation has been passed with DryRun flag set.")
-	}
 	if reg != nil {
 		reg.settle(now)
+	}
+	if err := f.authorize(reg, name, act, p); err != nil {
+		return nil, err
+	}
+	if dry {
+		return nil, fail(http.StatusBadRequest, "DryRunOperation", "Request validation has been passed with DryRun flag set.")
 	}
 	c := &call{f: f, region: reg, now: now, id: id, out: fields{"RequestId": requestID}, shared: shared}
 	if err := do(c); err != nil {
