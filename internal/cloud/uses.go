@@ -32,7 +32,7 @@ const (
 	UserTemplate                     // a launch template that names the image in any of its versions
 	UserGroup                        // makes instances from the image by itself, without a launch template that says so
 	UserService                      // a setting of another service that names the image: a parameter, a recipe
-	UserAccount                      // another account that may use it: see Sharer
+	UserAccount                      // another account that may use it, "all" for everybody: see Sharer
 )
 
 var userNames = [...]string{
