@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
+	"github.com/stint-cloud/stint/internal/plan"
 	"github.com/stint-cloud/stint/internal/store"
 )
 
@@ -377,6 +378,9 @@ func (e *Executor) took(ctx context.Context, now time.Time, row store.ActionRow,
 		if err := e.surveys.Forget(ctx, cloud.Scope{Account: t.Account, Region: t.Region, Kind: t.Kind}, []string{t.ID}); err != nil {
 			return Result{}, err
 		}
+	}
+	if row.Verb == plan.SetTags || row.Verb == plan.RemoveTags {
+		e.looks.forget(row.Target) // it is another than was seen
 	}
 	row.State, row.Class, row.Code, row.Problem = store.ActionDone, "", "", ""
 	result, err := e.save(ctx, now, row, lines...)

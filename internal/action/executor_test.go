@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stint-cloud/stint/internal/action"
@@ -467,35 +466,4 @@ func TestHoldOnOnePartHoldsAll(t *testing.T) {
 	if n := b.snapshots(); n != 3 {
 		t.Errorf("snapshots: got %d, want all 3", n)
 	}
-}
-
-// TestLagCountsFromTheEndOfTheCall: a create that takes effect late and whose answer is lost is not made again before the
-// listing's lag has passed since then, however long the call took.
-func TestLagCountsFromTheEndOfTheCall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, memcloud.Options{Lag: 20 * time.Second, Cloud: "openstack"})
-		slow := func(next cloud.Invoke) cloud.Invoke {
-			return func(ctx context.Context, call cloud.Call) error {
-				if call.Op != "snapshotset.create" {
-					return next(ctx, call)
-				}
-				time.Sleep(44 * time.Second)
-				b.now = b.now.Add(44 * time.Second)
-				if err := next(ctx, call); err != nil {
-					return err
-				}
-				return context.DeadlineExceeded
-			}
-		}
-		client := cloud.NewClient("web", b.cloud.Provider(), slow)
-		exec := action.New(b.store, b.store, action.Options{
-			Clients: func(string) (*cloud.Client, error) { return client, nil }, Rule: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler),
-		})
-		take := b.take("2026-11-21T00:00:00Z")
-		b.start(take)
-		row := b.settle(exec, take.ID)
-		if n := b.snapshots(); n != 1 || row.State != store.ActionDone {
-			t.Errorf("snapshots: got %d and the action %s, want 1 and done", n, row.State)
-		}
-	})
 }

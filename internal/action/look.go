@@ -97,6 +97,12 @@ func (l *looks) put(ref cloud.Ref, s sight) {
 	l.sights[ref] = s
 }
 
+func (l *looks) forget(ref cloud.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.sights, ref)
+}
+
 // drop forgets what is no longer fresh, so that the memory does not grow with history.
 func (l *looks) drop(now time.Time) {
 	l.mu.Lock()

@@ -122,24 +122,47 @@ func DeleteActions(now time.Time, b inventory.Backup) ([]plan.Action, error) {
 		return nil, fmt.Errorf("backup %s is not deleted: %s; release it first", b.ID, b.Hold)
 	}
 	var out []plan.Action
-	var after []string
-	for _, part := range parts(b) {
-		verb := plan.DeleteSnapshot
-		if part.ref.Kind == cloud.KindImage {
-			verb = plan.DeleteImage
-		}
-		act := byHand(now, b, verb, part.ref, b.Name(), "a person deletes the backup")
-		act.Guard = plan.Guard{Tags: plan.AsSeen(&b, part.tags), Lacks: []string{cloud.TagHold}}
-		if verb == plan.DeleteSnapshot {
-			act.Guard.Unused, act.After = true, after
-		}
+	var after []string // what a snapshot's deletion waits for
+	add := func(act plan.Action) string {
 		act.ID = plan.ActionID(act)
-		if verb == plan.DeleteImage {
-			after = append(after, act.ID)
-		}
 		out = append(out, act)
+		return act.ID
+	}
+	snapshots := slices.Concat(b.Snapshots, b.Backing)
+	for _, img := range b.Images {
+		// Snapshots that the cloud did not tag get the image's tags before they go: without them nobody would know whose they
+		// are, should their own deletion fail.
+		tagged := plan.Adopted(img)
+		for _, ref := range untagged(b, img) {
+			act := byHand(now, b, plan.SetTags, ref, b.Name(), "the image "+img.Name+" stands on it, and the cloud did not tag it")
+			act.Tags = tagged
+			after = append(after, add(act))
+			snapshots = append(snapshots, &cloud.Snapshot{Ref: ref, Tags: tagged})
+		}
+		act := byHand(now, b, plan.DeleteImage, img.Ref, b.Name(), "a person deletes the backup")
+		act.Guard = plan.Guard{Tags: plan.AsSeen(&b, img.Tags), Lacks: []string{cloud.TagHold}}
+		act.Under = img.Snapshots
+		after = append(after, add(act))
+	}
+	for _, s := range snapshots {
+		act := byHand(now, b, plan.DeleteSnapshot, s.Ref, b.Name(), "a person deletes the backup")
+		act.Guard = plan.Guard{Tags: plan.AsSeen(&b, s.Tags), Lacks: []string{cloud.TagHold}, Unused: true}
+		act.After = after
+		add(act)
 	}
 	return out, nil
+}
+
+// untagged are the snapshots under an image of the backup that do not carry the backup's tags.
+func untagged(b inventory.Backup, img *cloud.Image) []cloud.Ref {
+	var out []cloud.Ref
+	for _, id := range img.Snapshots {
+		ref := cloud.Ref{Account: img.Ref.Account, Region: img.Ref.Region, Kind: cloud.KindSnapshot, ID: id}
+		if !slices.ContainsFunc(b.Backing, func(s *cloud.Snapshot) bool { return s.Ref == ref }) {
+			out = append(out, ref)
+		}
+	}
+	return out
 }
 
 // RestoreOptions say what a restored instance or disk is to be like; what is empty is taken from the source.

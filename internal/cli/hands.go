@@ -315,11 +315,12 @@ func (w *session) errand(ctx context.Context, e errand, list []inventory.Backup,
 		if err := s.printJSON(v); err != nil {
 			return err
 		}
-		return code(applyExit(sum, rows))
+		return code(handExit(sum, rows))
 	}
 	out := s.page()
 	out.showRows(rows)
-	if applyExit(sum, rows) == exitDone {
+	exit := handExit(sum, rows)
+	if exit == exitDone {
 		out.line("%s %s", out.green("✓"), e.done(list))
 	}
 	for _, row := range rows {
@@ -330,7 +331,27 @@ func (w *session) errand(ctx context.Context, e errand, list []inventory.Backup,
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	return code(applyExit(sum, rows))
+	return code(exit)
+}
+
+// handExit is the exit code of what a person asked for: what was skipped was not done, whatever the reason.
+func handExit(sum app.Summary, rows []store.ActionRow) int {
+	skipped, done := 0, 0
+	for _, r := range rows {
+		switch r.State {
+		case store.ActionSkipped:
+			skipped++
+		case store.ActionDone:
+			done++
+		}
+	}
+	switch exit := applyExit(sum, rows); {
+	case exit != exitDone || skipped == 0:
+		return exit
+	case done == 0:
+		return exitFailed
+	}
+	return exitPartly
 }
 
 func (e errand) done(list []inventory.Backup) string {

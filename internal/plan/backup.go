@@ -365,7 +365,7 @@ func (m *maker) adopt(pol policy.Policy, w covered) {
 			for _, s := range m.adoptable(img) {
 				a := Action{
 					Verb: SetTags, Policy: pol.Name, Place: bk.Place, Source: refOfSource(bk.Source), Slot: bk.Slot, Backup: bk.ID, Target: s.Ref,
-					Label: s.Name, Tags: adopted(img), Guard: Guard{Exists: true},
+					Label: s.Name, Tags: Adopted(img), Guard: Guard{Exists: true},
 					Reason: "the image " + img.Name + " stands on it, and the cloud did not tag it",
 				}
 				m.again(a)
@@ -387,8 +387,8 @@ func (m *maker) adoptable(img *cloud.Image) []*cloud.Snapshot {
 	return out
 }
 
-// adopted are the tags that such a snapshot gets.
-func adopted(img *cloud.Image) cloud.Tags { return img.Tags.Without(cloud.TagHold, cloud.TagAction) }
+// Adopted are the tags that a snapshot gets which the image stands on, and which the cloud did not tag.
+func Adopted(img *cloud.Image) cloud.Tags { return img.Tags.Without(cloud.TagHold, cloud.TagAction) }
 
 func label(i *cloud.Instance) string {
 	if i.Name == "" {

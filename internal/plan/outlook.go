@@ -168,7 +168,7 @@ func (o *Outlook) Adopts(b *inventory.Backup) (snapshots []cloud.Ref, tags cloud
 	}
 	for _, img := range b.Images {
 		for _, s := range o.maker.adoptable(img) {
-			snapshots, tags = append(snapshots, s.Ref), adopted(img)
+			snapshots, tags = append(snapshots, s.Ref), Adopted(img)
 		}
 	}
 	return snapshots, tags
