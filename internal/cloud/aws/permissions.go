@@ -50,6 +50,8 @@ func Permissions() permit.Table {
 		"snapshot.unshare": {ours("ModifySnapshotAttribute", backup, "snapshot")},
 		"image.shares":     {{Action: "ec2:DescribeImageAttribute", On: []string{"image"}}},
 		"snapshot.shares":  {{Action: "ec2:DescribeSnapshotAttribute", On: []string{"snapshot"}}},
+		"image.uses":       {{Action: "ec2:DescribeImages"}, {Action: "ec2:DescribeImageReferences"}},
+		"snapshot.uses":    {{Action: "ec2:DescribeImages"}, {Action: "ec2:DescribeVolumes"}},
 		"account.identity": whole("sts:GetCallerIdentity"), // which needs no permission
 		"instance.start":   {{Action: "ec2:StartInstances", On: []string{"instance"}}},
 		"instance.stop":    {{Action: "ec2:StopInstances", On: []string{"instance"}}},

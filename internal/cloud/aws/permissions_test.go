@@ -73,6 +73,8 @@ func newScene(t *testing.T) scene {
 		return err
 	})
 	const partner = "444455556666"
+	op("snapshot.uses", func() error { _, err := c.Uses(ctx, []cloud.Ref{snapshot}); return err })
+	op("image.uses", func() error { _, err := c.Uses(ctx, []cloud.Ref{image}); return err })
 	for _, kind := range []cloud.Kind{cloud.KindSnapshot, cloud.KindImage} {
 		what := func() cloud.Ref {
 			if kind == cloud.KindImage {
