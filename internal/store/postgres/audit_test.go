@@ -45,7 +45,7 @@ func TestChainBeginsAfterWhatWasThere(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	raw(t, address, `DROP INDEX audit_action, audit_run`, `DROP TABLE audit_head`, `ALTER TABLE audit DROP COLUMN hash`, `ALTER TABLE audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY`,
+	raw(t, address, `ALTER TABLE action DROP COLUMN armed`, `DROP INDEX audit_action, audit_run`, `DROP TABLE audit_head`, `ALTER TABLE audit DROP COLUMN hash`, `ALTER TABLE audit ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY`,
 		`DELETE FROM stint_version WHERE version_id > 1`,
 		`INSERT INTO audit (noted_at, who, what, ref, action, run, outcome, code, request, detail) SELECT n, 'ann', 'old', '', '', '', 'ok', '', '', '' FROM generate_series(1, 3) AS n`,
 		`DELETE FROM audit WHERE seq = 2`)

@@ -27,7 +27,7 @@ func TestChainBeginsAfterWhatWasThere(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	raw(t, path, `DROP INDEX audit_action`, `DROP INDEX audit_run`, `DROP TABLE audit_head`, `ALTER TABLE audit DROP COLUMN hash`, `DELETE FROM stint_version WHERE version_id > 1`,
+	raw(t, path, `ALTER TABLE action DROP COLUMN armed`, `DROP INDEX audit_action`, `DROP INDEX audit_run`, `DROP TABLE audit_head`, `ALTER TABLE audit DROP COLUMN hash`, `DELETE FROM stint_version WHERE version_id > 1`,
 		`INSERT INTO audit VALUES (3, 1, 'ann', 'old', '', '', '', 'ok', '', '', '')`,
 		`INSERT INTO audit VALUES (7, 2000000, 'ann', 'older', '', '', '', 'ok', '', '', '')`)
 	reopened := open(t, path)
