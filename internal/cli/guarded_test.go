@@ -14,6 +14,8 @@ import (
 	"github.com/stint-cloud/stint/internal/cloud/alibaba/fakealibaba"
 	"github.com/stint-cloud/stint/internal/cloud/aws"
 	"github.com/stint-cloud/stint/internal/cloud/aws/fakeaws"
+	"github.com/stint-cloud/stint/internal/cloud/tencent"
+	"github.com/stint-cloud/stint/internal/cloud/tencent/faketencent"
 	"github.com/stint-cloud/stint/internal/clouds"
 	"github.com/stint-cloud/stint/internal/config"
 	"github.com/stint-cloud/stint/internal/inventory"
@@ -180,6 +182,55 @@ func guardedAlibaba(t *testing.T, regions string) *guarded {
 		mine := map[string]string{"backup": "disks"}
 		return f.AddSnapshot(here, fakealibaba.Snapshot{Meta: fakealibaba.Meta{Tags: mine}}),
 			f.AddImage(here, fakealibaba.Image{Meta: fakealibaba.Meta{Tags: mine, Name: "mine"}})
+	}
+	return g
+}
+
+// quickGames is Tencent Cloud without the time that its listings may lag: the fake's do not.
+type quickGames struct{ *tencent.Provider }
+
+func (q quickGames) Traits() cloud.Traits {
+	t := q.Provider.Traits()
+	t.Lag = 500 * time.Millisecond
+	return t
+}
+
+// guardedTencent is an account of Tencent Cloud, with or without its regions named.
+func guardedTencent(t *testing.T, regions string) *guarded {
+	t.Helper()
+	const here, there = "ap-guangzhou", "ap-shanghai"
+	soon := 200 * time.Millisecond
+	f := faketencent.New(faketencent.Options{
+		Regions: []string{here, there}, SnapshotTime: soon, ImageTime: soon, DiskTime: soon, InstanceTime: soon,
+	})
+	g := newGuarded(t, fmt.Sprintf("cloud: tencent\n    %s\n    endpoint: %q", regions, f.Start(t)), here, there)
+	g.fake, g.refusal = f, "not permitted (UnauthorizedOperation)"
+	g.env["KEY"], g.env["SECRET"] = faketencent.SecretID, faketencent.SecretKey
+	g.quick = func(p cloud.Provider) cloud.Provider { return quickGames{p.(*tencent.Provider)} }
+	g.calls = []string{
+		"CreateSnapshot", "CopySnapshotCrossRegions", "CreateImage", "DeleteImages", "DeleteSnapshots", "TagResources", "UnTagResources", "CreateDisks",
+		"RunInstances",
+	}
+	ids := map[string]string{}
+	for _, kind := range []string{"disks", "images"} {
+		ids[kind] = f.AddInstance(here, faketencent.NewInstance{Name: kind + "-1", Tags: map[string]string{"backup": kind}})
+		f.EditInstance(here, ids[kind], func(i *faketencent.Instance) { i.Created = time.Now().AddDate(-2, 0, 0) })
+	}
+	tags, name, at := g.past("disks", ids["disks"], 3)
+	for _, d := range f.Disks(here) {
+		if d.Instance == ids["disks"] {
+			f.AddSnapshot(here, faketencent.Snapshot{Meta: faketencent.Meta{Created: at, Tags: with(tags, cloud.TagParts, "1")}, Name: name, DiskID: d.ID})
+		}
+	}
+	tags, name, at = g.past("images", ids["images"], 3)
+	under := f.AddSnapshot(here, faketencent.Snapshot{Meta: faketencent.Meta{Created: at, Tags: tags}, Name: name})
+	f.AddImage(here, faketencent.Image{
+		Meta: faketencent.Meta{Created: at, Tags: tags}, Name: name, Snapshots: []faketencent.ImageDisk{{SnapshotID: under, Usage: "SYSTEM_DISK"}},
+	})
+	g.strange = func() (snapshot, image string) {
+		mine := map[string]string{"backup": "disks"}
+		return f.AddSnapshot(here, faketencent.Snapshot{Meta: faketencent.Meta{Tags: mine}}),
+			f.AddImage(here, faketencent.Image{Meta: faketencent.Meta{Tags: mine}, Name: "mine"})
 	}
 	return g
 }

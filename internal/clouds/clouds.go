@@ -35,7 +35,7 @@ func list() []entry {
 		{name: "alibaba", open: openAlibaba, pace: paces{reads: 10, writes: 3}, permissions: alibaba.Permissions},
 		{name: "aws", open: openAWS, pace: paces{reads: 20, writes: 10, burst: 100}, permissions: aws.Permissions},
 		{name: "openstack", open: openOpenStack, pace: paces{reads: 20, writes: 5}},
-		{name: "tencent", open: openTencent, pace: paces{reads: 10, writes: 5}},
+		{name: "tencent", open: openTencent, pace: paces{reads: 10, writes: 5}, permissions: tencent.Permissions},
 	}
 }
 

@@ -21,13 +21,16 @@ func (d draft) grants(resources func(kinds, regions []string) []string) []grant 
 	for _, n := range d.needs {
 		for _, ask := range d.table.Ops[n.op] {
 			kinds := slices.DeleteFunc(slices.Clone(ask.On), func(k string) bool { return n.kinds != nil && !slices.Contains(n.kinds, k) })
+			if len(kinds) == 0 && len(ask.On) > 0 {
+				continue // of kinds that are not tagged here
+			}
 			g := grant{actions: []string{ask.Action}, ours: ask.Ours, resources: []string{"*"}}
 			if ask.While != "" && d.account.Cloud == "aws" { // the others have no such condition
 				g.while = []string{ask.While}
 			}
 			if len(kinds) > 0 {
 				g.resources = resources(kinds, n.regions)
-			} else if !slices.Contains(n.regions, anywhere) {
+			} else if !slices.Contains(n.regions, anywhere) && d.account.Cloud == "aws" {
 				g.regions = n.regions
 			}
 			out = merge(out, g)

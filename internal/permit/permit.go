@@ -1,6 +1,7 @@
 package permit
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -28,7 +29,7 @@ type language func(d draft) (body any, notes []string)
 
 // languages are those that can be written.
 func languages() map[string]language {
-	return map[string]language{"alibaba": ram, "aws": iam}
+	return map[string]language{"alibaba": ram, "aws": iam, "tencent": cam}
 }
 
 // Known says whether documents can be written for the cloud.
@@ -65,7 +66,7 @@ func Make(rules policy.Rules, a policy.Account, t Table, opt Options) ([]Documen
 			continue
 		}
 		body, notes := write(d)
-		text, err := json.Marshal(body)
+		text, err := encode(body)
 		if err != nil {
 			return nil, fmt.Errorf("account %s, role %s: %w", a.Name, role, err)
 		}
@@ -75,6 +76,15 @@ func Make(rules policy.Rules, a policy.Account, t Table, opt Options) ([]Documen
 		out = append(out, Document{Role: role, Body: text, Notes: notes})
 	}
 	return out, nil
+}
+
+// encode writes JSON for people: an & stays one.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSpace(b.Bytes()), err
 }
 
 // has says whether the document is for the role, by itself or among others.
@@ -123,7 +133,7 @@ func (d draft) narrowing() []string {
 
 // long tells that a document is longer than the cloud takes.
 func long(body any, most int) []string {
-	text, err := json.Marshal(body)
+	text, err := encode(body)
 	if err != nil || len(text) <= most {
 		return nil // what cannot be written is said by whoever writes it
 	}

@@ -8,6 +8,6 @@
 // refused, so that a wrong name is found here and not in an account. It keeps no goroutine of its own: everything that
 // happens with time is worked out from the clock when somebody looks.
 //
-// It refuses to be a whole cloud: no networks beyond their ids, no CAM beyond a list of denied actions and roles that
-// trust accounts, no billing, and no disk contents.
+// It refuses to be a whole cloud: no networks beyond their ids, no CAM beyond a list of denied actions, policies that
+// allow (Enforce) and roles that trust accounts, no billing, and no disk contents.
 package faketencent

@@ -110,6 +110,8 @@ type Fake struct {
 	failed   map[string]int // by code
 	buckets  map[string]*bucketState
 	denied   map[string]bool
+	allowed  []allowance // by Enforce
+	enforced bool
 	fault    func(action string, n int) *Fault
 	requests uint64
 	version  uint64

@@ -247,6 +247,9 @@ func (f *Fake) run(r *http.Request, body []byte, name, regionName string, now ti
 			r.settle(now)
 		}
 	}
+	if err := f.authorize(name, act, regionName, who.uin, reg, body); err != nil {
+		return nil, err
+	}
 	c := &call{f: f, acct: acct, region: reg, now: now, who: who, params: hashOf(body)}
 	out, err := do(c)
 	if err != nil {
