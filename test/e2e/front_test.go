@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,10 +53,16 @@ type change struct {
 	gone   []fakeaws.Snapshot
 }
 
+// serves says whether it made a snapshot of the slot.
+func (c *change) serves(slot string) bool {
+	return slices.ContainsFunc(c.made, func(s fakeaws.Snapshot) bool { return s.Tags["stint:slot"] == slot })
+}
+
 // wait is somebody who wants to know of so many more changes.
 type wait struct {
 	left int
 	who  string // of this caller only; of all when empty
+	slot string // of this slot's snapshots only; of all when empty
 	done chan struct{}
 }
 
@@ -197,7 +204,7 @@ func (f *front) tell(c *change) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.waits {
-		if w.left > 0 && (w.who == "" || w.who == c.who) {
+		if w.left > 0 && (w.who == "" || w.who == c.who) && (w.slot == "" || c.serves(w.slot)) {
 			if w.left--; w.left == 0 {
 				close(w.done)
 			}
@@ -210,10 +217,13 @@ func (f *front) tell(c *change) time.Duration {
 }
 
 // after gives a channel that is closed when so many more changes have taken effect, those of one caller if it is named.
-func (f *front) after(n int, who string) <-chan struct{} {
+func (f *front) after(n int, who string) <-chan struct{} { return f.afterOf("", n, who) }
+
+// afterOf is after for the changes that made snapshots of the slot.
+func (f *front) afterOf(slot string, n int, who string) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := &wait{left: n, who: who, done: make(chan struct{})}
+	w := &wait{left: n, who: who, slot: slot, done: make(chan struct{})}
 	f.waits = append(f.waits, w)
 	return w.done
 }

@@ -271,10 +271,12 @@ func TestTakeOverOnAFile(t *testing.T) {
 		} else {
 			m.signal(syscall.SIGHUP)
 		}
+		// Of this slot: killed before that, it would be replaced by the next one before it was planned.
+		slot := time.Date(day.Year(), day.Month(), day.Day(), 0, n, 0, 0, time.UTC).Format(time.RFC3339)
 		select {
-		case <-f.after(1+random.IntN(instances/2), m.key):
-		case <-time.After(time.Minute):
-			t.Fatalf("slot %d: no call for a minute", n)
+		case <-f.afterOf(slot, 1+random.IntN(instances/2), m.key):
+		case <-time.After(2 * time.Minute):
+			t.Fatalf("slot %d: too few calls in two minutes", n)
 		}
 		pause(t.Context(), time.Duration(random.Int64N(int64(200*time.Millisecond))))
 		at := time.Now()

@@ -2,6 +2,7 @@ package cloudtest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stint-cloud/stint/internal/cloud"
 )
@@ -91,10 +92,18 @@ func (e *exam) gone(t *testing.T, ref cloud.Ref) {
 		t.Errorf("%s after its deletion is %v, want it gone", ref, got.Power)
 	}
 	for range 2 {
-		if err := e.c.DeleteInstance(t.Context(), ref); err != nil {
+		err := e.c.DeleteInstance(t.Context(), ref)
+		for range 8 { // a cloud that is still at it may leave it out of listings, and take a deletion once more
+			if _, listed := e.instance(t, ref.ID); err != nil || listed {
+				break
+			}
+			time.Sleep(250 * time.Millisecond)
+			err = e.c.DeleteInstance(t.Context(), ref)
+		}
+		if err != nil {
 			e.wantClass(t, "instance.delete", ref, cloud.ErrNotFound, err)
-		} else if got, ok := e.instance(t, ref.ID); !ok {
-			t.Errorf("DeleteInstance(%s) of one that no listing knows: got no error, want ErrNotFound (and not %+v)", ref, got)
+		} else if _, ok := e.instance(t, ref.ID); !ok {
+			t.Errorf("DeleteInstance(%s) of one that no listing knows: got no error, want ErrNotFound", ref)
 		}
 	}
 }
