@@ -131,6 +131,18 @@ func (o *oracle) do(now time.Time, a plan.Action) {
 	if a.Verb.Creates() {
 		o.done[a.ID] = plan.Past{Done: true}
 	}
+	if a.Verb.Copies() { // by the clock of the cloud a copy is never older than its original
+		for i := range w.Images {
+			if w.Images[i].Ref == a.Target && w.Images[i].CreatedAt.After(now) {
+				now = w.Images[i].CreatedAt
+			}
+		}
+		for i := range w.Snapshots {
+			if w.Snapshots[i].Ref == a.Target && w.Snapshots[i].CreatedAt.After(now) {
+				now = w.Snapshots[i].CreatedAt
+			}
+		}
+	}
 	snapshot := func(name, disk string, tags cloud.Tags) string {
 		o.made++
 		ref := cloud.Ref{Account: a.Place.Account, Region: a.Place.Region, Kind: cloud.KindSnapshot, ID: fmt.Sprintf("snap-new-%06d", o.made)}

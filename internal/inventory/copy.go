@@ -61,13 +61,27 @@ func (b *Backup) disk(s *cloud.Snapshot) string {
 	return DiskOf(s)
 }
 
+// ahead is how far a slot may be later than the making of its backup, by the clock of the cloud.
+const ahead = 10 * time.Minute
+
 // At is when the slot of the backup was, or otherwise the moment that it holds. It is the same for a backup and its
-// copies, which are made at any time later.
+// copies, which are made at any time later. A slot that was still to come when it was made, by a clock that was ahead, is
+// no word to go by: all that is there would be old against it.
 func (b *Backup) At() time.Time {
-	if at, err := time.Parse(time.RFC3339, b.Slot); err == nil {
-		return at.UTC()
+	at, err := time.Parse(time.RFC3339, b.Slot)
+	if err != nil {
+		return b.Time
 	}
-	return b.Time
+	made := b.Begun()
+	if !made.IsZero() && at.Sub(made) > ahead {
+		if ready := b.oldestReady(); !ready.IsZero() {
+			made = ready // and not a try that failed before
+		}
+	}
+	if !made.IsZero() && at.Sub(made) > ahead {
+		return made.UTC()
+	}
+	return at.UTC()
 }
 
 // Begun is when the first of its parts was made, by the cloud's clock.

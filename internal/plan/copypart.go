@@ -18,22 +18,30 @@ type copyPart struct {
 	tags cloud.Tags
 }
 
-// copyParts are what makes the backup whole: its image, or a snapshot of each of its disks.
+// copyParts are what makes the backup whole: its image, or a snapshot of each of its disks. Each is the policy's, also
+// where a person took the tag that says so off it alone.
 func copyParts(b *inventory.Backup) []copyPart {
 	ready := b.Ready()
 	many := len(ready) > 1
 	var out []copyPart
 	for _, img := range b.Images {
 		if slices.Contains(ready, img.Ref) {
-			out = append(out, copyPart{ref: img.Ref, name: img.Name, tags: img.Tags})
+			out = append(out, copyPart{ref: img.Ref, name: img.Name, tags: ofPolicy(img.Tags, b.Policy)})
 		}
 	}
 	for _, s := range b.Snapshots {
 		if slices.Contains(ready, s.Ref) {
-			out = append(out, copyPart{ref: s.Ref, name: s.Name, disk: inventory.DiskOf(s), many: many, tags: s.Tags})
+			out = append(out, copyPart{ref: s.Ref, name: s.Name, disk: inventory.DiskOf(s), many: many, tags: ofPolicy(s.Tags, b.Policy)})
 		}
 	}
 	return out
+}
+
+func ofPolicy(tags cloud.Tags, policy string) cloud.Tags {
+	if tags.Value(cloud.TagPolicy) == policy {
+		return tags
+	}
+	return tags.With(cloud.TagPolicy, policy)
 }
 
 // states are where the tries of the part stand that are at the target.
